@@ -1,0 +1,51 @@
+"""Every `BEMI_*` setting, with its type and default, read from Django's settings at the moment of use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+
+PREFIX: Final = "BEMI_"
+
+
+class Settings:
+    """Typed view of the `BEMI_*` settings; an attribute is read afresh at each use.
+
+    CONTEXT_FUNCTION: dotted path of a function that takes the request and gives a dict.
+    CONTEXT_MAX_BYTES: limit of the context's JSON; beyond it the largest keys give way to a marker.
+    CAPTURE_SQL: whether the statement, with placeholders and without parameters, is part of the context.
+    SQL_MAX_LENGTH: characters of the statement that are kept.
+    DATABASE: alias that holds `changes`; by default `bemi` if `DATABASES` has it, else `default`.
+    SOURCE_DATABASE: alias whose changes are captured.
+    SLOT, PUBLICATION: names in the source database.
+    TRACK, IGNORE: tables, as `table`, `schema.table`, `app_label`, `app_label.Model`, or a glob of these.
+    """
+
+    CONTEXT_FUNCTION: str = "bemi_orm.transport.request.default_request_context"
+    CONTEXT_MAX_BYTES: int = 65_536
+    CAPTURE_SQL: bool = True
+    SQL_MAX_LENGTH: int = 2_000
+    DATABASE: str
+    SOURCE_DATABASE: str = "default"
+    SLOT: str = "bemi_orm"
+    PUBLICATION: str = "bemi_orm"
+    TRACK: Sequence[str] = ("*",)
+    IGNORE: Sequence[str] = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_"):
+            return object.__getattribute__(self, name)
+        try:
+            return getattr(django_settings, PREFIX + name)
+        except AttributeError:
+            if name == "DATABASE":
+                return "bemi" if "bemi" in django_settings.DATABASES else "default"
+            return object.__getattribute__(self, name)
+
+
+KNOWN_NAMES: Final = frozenset(PREFIX + name for name in Settings.__annotations__)
+"""Names that a project may set; the system check warns about others."""
+
+settings: Final = Settings()

@@ -1,0 +1,54 @@
+"""One tree of errors. Each class says whether trying again can help and what a person should do."""
+
+from __future__ import annotations
+
+
+class BemiError(Exception):
+    """Something that bemi_orm cannot do; the message says what to do about it."""
+
+    retry_helps = False
+
+
+class DecodeError(BemiError):
+    """A WAL message does not have the form that the protocol describes; never skipped, as data would be lost."""
+
+    def __init__(self, reason: str, offset: int) -> None:
+        super().__init__(f"{reason} (at byte {offset} of the message)")
+        self.reason = reason
+        self.offset = offset
+
+
+class ConfigurationError(BemiError):
+    """A setting or an argument is wrong; correct it and start again."""
+
+
+class SetupError(BemiError):
+    """The source database is not ready for capture; a person must change the server, a role or a table."""
+
+
+class NotMigratedError(BemiError):
+    """The table `changes` is missing in the destination; run `manage.py migrate` for its alias."""
+
+
+class SourceUnavailableError(BemiError):
+    """The tracked database does not answer; trying again may help."""
+
+    retry_helps = True
+
+
+class SlotInUseError(SourceUnavailableError):
+    """Another process reads the replication slot; it takes over when that one stops."""
+
+
+class DestinationUnavailableError(BemiError):
+    """The database that holds `changes` does not answer; nothing is lost, as the slot keeps the WAL."""
+
+    retry_helps = True
+
+
+class GapError(BemiError):
+    """The slot has moved past the checkpoint: changes in between were never stored; a person must decide."""
+
+
+class FencedError(BemiError):
+    """Another worker has taken the checkpoint over; this one must stop."""

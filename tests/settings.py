@@ -1,0 +1,45 @@
+"""Django settings of the test project; the server comes from `tests.plugin`."""
+
+import os
+
+from psycopg2.extensions import parse_dsn
+
+if os.environ.get("BEMI_TEST_DRIVER") == "psycopg2":  # Django prefers psycopg 3 where it is installed
+    import sys
+
+    sys.modules["psycopg"] = None
+
+DSN = parse_dsn(os.environ.get("BEMI_TEST_DSN", "postgresql://postgres@127.0.0.1:5432/postgres"))
+
+
+def _database(name):
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": DSN.get("host", ""),
+        "PORT": DSN.get("port", ""),
+        "USER": DSN.get("user", ""),
+        "PASSWORD": DSN.get("password", ""),
+        "NAME": name,
+    }
+
+
+DATABASES = {"default": _database("bemi"), "other": _database("bemi_other")}
+DATABASE_ROUTERS = ["bemi_orm.BemiDatabaseRouter"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "bemi_orm",
+    "tests.todos",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "bemi_orm.BemiMiddleware",
+]
+ROOT_URLCONF = "tests.todos.urls"
+SECRET_KEY = "only for tests"
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
