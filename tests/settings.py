@@ -23,7 +23,10 @@ def _database(name):
     }
 
 
-DATABASES = {"default": _database("bemi"), "other": _database("bemi_other")}
+DATABASES = {
+    "default": _database(os.environ.get("BEMI_TEST_DATABASE", "bemi")),
+    "other": _database("bemi_other"),
+}
 DATABASE_ROUTERS = ["bemi_orm.BemiDatabaseRouter"]
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

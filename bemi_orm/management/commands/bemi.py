@@ -1,0 +1,83 @@
+"""`manage.py bemi setup` and `manage.py bemi worker`; here alone the parts are put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from bemi_orm.conf import settings
+from bemi_orm.exceptions import BemiError
+from bemi_orm.management.capture import open_source, open_writer, read_tracking, set_up
+from bemi_orm.worker.loop import Worker
+from bemi_orm.worker.signals import StopRequest
+
+
+class Command(BaseCommand):
+    """Capture of row changes: set it up, and run the worker."""
+
+    help = "Capture every committed row change of the tracked database into the table changes."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the subcommands."""
+        subcommands = parser.add_subparsers(dest="subcommand", required=True, parser_class=CommandParser)
+        setup = subcommands.add_parser("setup", help="make publication, slot, replica identities and checkpoint")
+        setup.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+        setup.add_argument(
+            "--identity", choices=["full", "default"], default="full",
+            help="replica identity: full keeps whole old rows in the WAL (default), default only their keys",
+        )  # fmt: skip
+        setup.add_argument(
+            "--accept-gap", action="store_true",
+            help="note that changes were lost between checkpoint and slot, and go on behind them",
+        )  # fmt: skip
+        setup.add_argument(
+            "--only-if-set-up", action="store_true", help="do nothing where setup has not run before"
+        )
+        worker = subcommands.add_parser("worker", help="store changes until SIGTERM or Ctrl-C")
+        worker.add_argument(
+            "--drain", action="store_true", help="store all that was committed before the call, then exit"
+        )
+
+    def handle(self, *args: Any, subcommand: str, **options: Any) -> None:
+        """Run a subcommand; what cannot be done becomes a CommandError that says what to do."""
+        try:
+            getattr(self, f"_{subcommand}")(**options)
+        except BemiError as error:
+            raise CommandError(str(error)) from error
+
+    def _setup(
+        self, *, dry_run: bool, identity: str, accept_gap: bool, only_if_set_up: bool, **options: Any
+    ) -> None:
+        set_up(
+            identity="default" if identity == "default" else "full",
+            dry_run=dry_run,
+            accept_gap=accept_gap,
+            only_if_set_up=only_if_set_up,
+            report=self.stdout.write if options["verbosity"] else lambda line: None,
+            warn=lambda line: self.stderr.write(self.style.WARNING(line)),
+        )
+
+    def _worker(self, *, drain: bool, verbosity: int, **options: Any) -> None:
+        _log_to_stderr(verbosity)
+        source, writer = open_source(), open_writer()
+        with StopRequest() as stop_request:
+            tracking = read_tracking(writer.table.schema)
+            worker = Worker(source, writer, is_tracked=tracking.matches, should_stop=stop_request, drain=drain)
+            worker.run()
+        if verbosity:
+            self.stdout.write(f"Stored {worker.stored_changes} changes from slot {settings.SLOT}.")
+
+
+def _log_to_stderr(verbosity: int) -> None:
+    """Show the worker's log where the project has not said where it goes."""
+    logger = logging.getLogger("bemi_orm")
+    if logger.handlers or verbosity == 0:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)

@@ -1,0 +1,131 @@
+"""The checkpoint: how far a source is stored. It moves in the same transaction as the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from bemi_orm.exceptions import FencedError, NotMigratedError
+from bemi_orm.sink.connections import destination_errors
+from bemi_orm.wal.lsn import format_lsn, parse_lsn
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One source's row in `bemi_checkpoint`.
+
+    confirmed_lsn: end of the last stored transaction; one whose commit LSN is smaller is stored.
+    epoch: number of the present owner; a commit under an older number is refused.
+    """
+
+    source: str
+    system_identifier: str
+    timeline: int
+    database_oid: int
+    slot: str
+    confirmed_lsn: int
+    epoch: int = 0
+
+
+class CheckpointTable:
+    """`bemi_checkpoint` and `bemi_gap` beside `changes`; nothing here commits."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.schema = "public"
+        self.schema = self._find_schema()
+
+    def _find_schema(self) -> str:
+        row = self._fetch_row(
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.oid = to_regclass('changes') AND to_regclass('bemi_checkpoint') IS NOT NULL",
+            {},
+        )
+        if row is None:
+            raise NotMigratedError(
+                "The tables changes and bemi_checkpoint are missing in the destination database. "
+                "Run: manage.py migrate (with --database, where BEMI_DATABASE is another alias)."
+            )
+        return str(row[0])
+
+    def read(self, source: str) -> Checkpoint | None:
+        """Give the source's checkpoint, None before the first set-up."""
+        row = self._fetch_row(
+            "SELECT source, system_identifier, timeline, database_oid, slot, confirmed_lsn::text, epoch "
+            "FROM {schema}.bemi_checkpoint WHERE source = %(source)s",
+            {"source": source},
+        )
+        return None if row is None else Checkpoint(*row[:5], parse_lsn(row[5]), row[6])
+
+    def create(self, checkpoint: Checkpoint) -> None:
+        """Store the first checkpoint of a source."""
+        self._execute(
+            "INSERT INTO {schema}.bemi_checkpoint "
+            "(source, system_identifier, timeline, database_oid, slot, confirmed_lsn, epoch) "
+            "VALUES (%(source)s, %(system_identifier)s, %(timeline)s, %(database_oid)s, %(slot)s, "
+            "%(confirmed_lsn)s::pg_lsn, %(epoch)s)",
+            {
+                "source": checkpoint.source,
+                "system_identifier": checkpoint.system_identifier,
+                "timeline": checkpoint.timeline,
+                "database_oid": checkpoint.database_oid,
+                "slot": checkpoint.slot,
+                "confirmed_lsn": format_lsn(checkpoint.confirmed_lsn),
+                "epoch": checkpoint.epoch,
+            },
+        )
+
+    def take_over(self, checkpoint: Checkpoint, timeline: int) -> Checkpoint:
+        """Become the owner by compare-and-swap on the epoch; raises FencedError if another was quicker."""
+        row = self._fetch_row(
+            "UPDATE {schema}.bemi_checkpoint SET epoch = epoch + 1, timeline = %(timeline)s, updated_at = now() "
+            "WHERE source = %(source)s AND epoch = %(epoch)s RETURNING confirmed_lsn::text, epoch",
+            {"source": checkpoint.source, "epoch": checkpoint.epoch, "timeline": timeline},
+        )
+        if row is None:
+            raise FencedError("Another worker took the checkpoint over at the same moment.")
+        return Checkpoint(
+            checkpoint.source, checkpoint.system_identifier, timeline, checkpoint.database_oid,
+            checkpoint.slot, parse_lsn(row[0]), row[1],
+        )  # fmt: skip
+
+    def advance(self, checkpoint: Checkpoint, confirmed_lsn: int) -> None:
+        """Move forward inside the running transaction; raises FencedError under another owner."""
+        count = self._execute(
+            "UPDATE {schema}.bemi_checkpoint SET confirmed_lsn = %(lsn)s::pg_lsn, updated_at = now() "
+            "WHERE source = %(source)s AND epoch = %(epoch)s AND confirmed_lsn <= %(lsn)s::pg_lsn",
+            {"source": checkpoint.source, "epoch": checkpoint.epoch, "lsn": format_lsn(confirmed_lsn)},
+        )
+        if count != 1:
+            raise FencedError("Another worker owns the checkpoint now; nothing was stored twice.")
+
+    def record_gap(self, checkpoint: Checkpoint, to_lsn: int, reason: str) -> None:
+        """Note what was lost, and move the checkpoint behind it."""
+        self._execute(
+            "INSERT INTO {schema}.bemi_gap (source, from_lsn, to_lsn, reason) "
+            "VALUES (%(source)s, %(from_lsn)s::pg_lsn, %(to_lsn)s::pg_lsn, %(reason)s)",
+            {
+                "source": checkpoint.source,
+                "from_lsn": format_lsn(checkpoint.confirmed_lsn),
+                "to_lsn": format_lsn(to_lsn),
+                "reason": reason,
+            },
+        )
+        self.advance(checkpoint, to_lsn)
+
+    def _statement(self, text: str) -> sql.Composed:
+        return sql.SQL(text).format(schema=sql.Identifier(self.schema))
+
+    def _fetch_row(self, text: str, parameters: Mapping[str, object]) -> tuple[Any, ...] | None:
+        with destination_errors(), self._connection.cursor() as cursor:
+            cursor.execute(self._statement(text), parameters)
+            return cursor.fetchone()
+
+    def _execute(self, text: str, parameters: Mapping[str, object]) -> int:
+        with destination_errors(), self._connection.cursor() as cursor:
+            cursor.execute(self._statement(text), parameters)
+            return cursor.rowcount

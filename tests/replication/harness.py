@@ -1,0 +1,162 @@
+"""A tracked database with its `changes`, and a worker that can run in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import contextmanager
+from importlib.resources import files
+
+import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from bemi_orm.replication.slots import create_slot
+from bemi_orm.replication.source import ReplicationSource
+from bemi_orm.sink.checkpoint import Checkpoint
+from bemi_orm.sink.writer import Writer
+from bemi_orm.worker.loop import Worker
+from bemi_orm.worker.positions import source_name
+
+DEADLINE_SECONDS = 60
+
+
+def connect(dsn):
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    return connection
+
+
+class Rig:
+    """One scratch database that is both source and destination."""
+
+    def __init__(self, dsn):
+        self.name = f"rig_{uuid.uuid4().hex[:12]}"
+        self._server_dsn = dsn
+        self.dsn = make_dsn(dsn, dbname=self.name)
+        self.parameters = parse_dsn(self.dsn)
+        self.slot = self.publication = self.name
+        self._connections = []
+        with self._server() as cursor:
+            cursor.execute(f"CREATE DATABASE {self.name}")
+        self.sql = self.connect().cursor()
+        self.sql.execute(files("bemi_orm").joinpath("sql/tables.sql").read_text())
+
+    def connect(self):
+        connection = connect(self.dsn)
+        self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def _server(self):
+        connection = connect(self._server_dsn)
+        try:
+            yield connection.cursor()
+        finally:
+            connection.close()
+
+    def set_up(self, *tables):
+        """Publication, slot and checkpoint, as `bemi setup` makes them."""
+        for table in tables:
+            self.sql.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL")
+        self.sql.execute(f"CREATE PUBLICATION {self.publication} FOR TABLE {', '.join(tables)}")
+        lsn = create_slot(self.sql.connection, self.slot)
+        source, writer = self.source(), self.writer()
+        identity = source.identify()
+        writer.table.create(
+            Checkpoint(
+                source=source_name(identity, self.slot),
+                system_identifier=identity.system_identifier,
+                timeline=identity.timeline,
+                database_oid=identity.database_oid,
+                slot=self.slot,
+                confirmed_lsn=lsn,
+            )
+        )
+        writer._commit()
+        source.close()
+        writer.close()
+
+    def source(self):
+        return ReplicationSource(self.parameters, slot=self.slot, publication=self.publication)
+
+    def writer(self):
+        return Writer(self.parameters)
+
+    def worker(self, **options):
+        options.setdefault("should_stop", lambda: False)
+        return Worker(self.source(), self.writer(), is_tracked=lambda schema, table: True, **options)
+
+    def drain(self):
+        worker = self.worker(drain=True)
+        worker.run()
+        return worker.stored_changes
+
+    def spawn_worker(self):
+        """Start a worker in a process of its own, to be killed."""
+        code = (
+            "import sys, json, logging; logging.basicConfig(level='INFO')\n"
+            "from bemi_orm.replication.source import ReplicationSource\n"
+            "from bemi_orm.sink.writer import Writer\n"
+            "from bemi_orm.worker.loop import Worker\n"
+            "p, slot = json.loads(sys.argv[1]), sys.argv[2]\n"
+            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), is_tracked=lambda s, t: True,\n"
+            "       should_stop=lambda: False).run()\n"
+        )
+        return subprocess.Popen([sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ)
+
+    def fetch(self, query, *parameters):
+        self.sql.execute(query, parameters)
+        return self.sql.fetchall()
+
+    def changes(self, columns="after, context"):
+        return self.fetch(f"SELECT {columns} FROM changes ORDER BY position, ordinal")
+
+    def confirmed_flush(self):
+        [[position]] = self.fetch(
+            "SELECT (confirmed_flush_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = %s", self.slot
+        )
+        return position
+
+    def checkpoint(self):
+        [[position]] = self.fetch("SELECT (confirmed_lsn - '0/0')::bigint FROM bemi_checkpoint")
+        return position
+
+    def wal_position(self):
+        [[position]] = self.fetch("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
+        return position
+
+    def wait_until(self, condition, what):
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}")
+            time.sleep(0.01)
+
+    def close(self):
+        for connection in self._connections:
+            connection.close()
+        with self._server() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots "
+                "WHERE slot_name = %s AND active_pid IS NOT NULL",
+                [self.slot],
+            )
+            self._drop_slot(cursor)
+            cursor.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def _drop_slot(self, cursor):
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            try:
+                cursor.execute(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [self.slot]
+                )
+                return
+            except psycopg2.errors.ObjectInUse:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
