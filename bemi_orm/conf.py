@@ -20,6 +20,7 @@ class Settings:
     DATABASE: alias that holds `changes`; by default `bemi` if `DATABASES` has it, else `default`.
     SOURCE_DATABASE: alias whose changes are captured.
     SLOT, PUBLICATION: names in the source database.
+    REPLICA_IDENTITY: `full`, so that the WAL holds whole old rows, or `default`, only their keys.
     TRACK, IGNORE: tables, as `table`, `schema.table`, `app_label`, `app_label.Model`, or a glob of these.
     """
 
@@ -31,6 +32,7 @@ class Settings:
     SOURCE_DATABASE: str = "default"
     SLOT: str = "bemi_orm"
     PUBLICATION: str = "bemi_orm"
+    REPLICA_IDENTITY: str = "full"
     TRACK: Sequence[str] = ("*",)
     IGNORE: Sequence[str] = ()
 

@@ -18,6 +18,10 @@ class DecodeError(BemiError):
         self.offset = offset
 
 
+class ContextError(BemiError):
+    """The content of a `_bemi` message cannot be a context; its changes are stored without one."""
+
+
 class ConfigurationError(BemiError):
     """A setting or an argument is wrong; correct it and start again."""
 

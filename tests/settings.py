@@ -42,6 +42,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "tests.todos.urls"
 SECRET_KEY = "only for tests"
+ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

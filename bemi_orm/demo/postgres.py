@@ -37,6 +37,7 @@ SERVER_SETTINGS: Final[Mapping[str, str]] = {
     "max_replication_slots": "20",
     "fsync": "off",
     "max_wal_size": "2GB",
+    "track_commit_timestamp": "on",
 }
 
 

@@ -52,6 +52,15 @@ class CheckpointTable:
             )
         return str(row[0])
 
+    def schema_beside(self, system_identifier: str, database_oid: int) -> str | None:
+        """Give the schema of `changes` if it lies in this very database, else None."""
+        row = self._fetch_row(
+            "SELECT system_identifier::text, (SELECT oid::bigint FROM pg_database "
+            "WHERE datname = current_database()) FROM pg_control_system()",
+            {},
+        )
+        return self.schema if row == (system_identifier, database_oid) else None
+
     def read(self, source: str) -> Checkpoint | None:
         """Give the source's checkpoint, None before the first set-up."""
         row = self._fetch_row(

@@ -77,6 +77,10 @@ class Writer:
         self._commit()
         self._make_partitions()
 
+    def commit_setup(self) -> None:
+        """Make durable what was done to the checkpoint table itself."""
+        self._commit()
+
     def close(self) -> None:
         """Roll back what is open and let go of the connection; safe to call again."""
         if self._connection is not None:

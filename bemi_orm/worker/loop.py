@@ -23,7 +23,8 @@ class Worker:
     """Stores every committed change of one source exactly once.
 
     source, writer: where the changes come from and where they go.
-    is_tracked: takes schema and table, says whether their changes are wanted.
+    tracking_for: takes the schema of `changes` where it lies in the tracked database itself, else None;
+        gives what says of schema and table whether their changes are wanted.
     should_stop: asked between messages.
     drain: stop as soon as all that was committed before the start is stored.
 
@@ -35,13 +36,13 @@ class Worker:
         source: ReplicationSource,
         writer: Writer,
         *,
-        is_tracked: IsTracked,
+        tracking_for: Callable[[str | None], IsTracked],
         should_stop: Callable[[], bool],
         drain: bool = False,
     ) -> None:
         self.stored_changes = 0
         self._source, self._writer = source, writer
-        self._is_tracked, self._should_stop, self._drain = is_tracked, should_stop, drain
+        self._tracking_for, self._should_stop, self._drain = tracking_for, should_stop, drain
         self._drained = False
         self._backoff = Backoff()
 
@@ -89,9 +90,10 @@ class Worker:
             database=identity.database,
             source_hash=source_hash(identity.system_identifier, identity.timeline, identity.database),
         )
+        own_schema = self._writer.table.schema_beside(identity.system_identifier, identity.database_oid)
         assembler = Assembler(
             describe=self._source.describe,
-            is_tracked=self._is_tracked,
+            is_tracked=self._tracking_for(own_schema),
             encoding=identity.encoding,
             stored_lsn=checkpoint.confirmed_lsn,
             next_xid=self._source.next_xid(),

@@ -76,7 +76,7 @@ class Rig:
                 confirmed_lsn=lsn,
             )
         )
-        writer._commit()
+        writer.commit_setup()
         source.close()
         writer.close()
 
@@ -88,7 +88,7 @@ class Rig:
 
     def worker(self, **options):
         options.setdefault("should_stop", lambda: False)
-        return Worker(self.source(), self.writer(), is_tracked=lambda schema, table: True, **options)
+        return Worker(self.source(), self.writer(), tracking_for=lambda own: lambda schema, table: True, **options)
 
     def drain(self):
         worker = self.worker(drain=True)
@@ -103,7 +103,7 @@ class Rig:
             "from bemi_orm.sink.writer import Writer\n"
             "from bemi_orm.worker.loop import Worker\n"
             "p, slot = json.loads(sys.argv[1]), sys.argv[2]\n"
-            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), is_tracked=lambda s, t: True,\n"
+            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), tracking_for=lambda own: lambda s, t: True,\n"
             "       should_stop=lambda: False).run()\n"
         )
         return subprocess.Popen([sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ)

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import BemiError
-from bemi_orm.management.capture import open_source, open_writer, read_tracking, set_up
+from bemi_orm.management.capture import open_source, open_writer, set_up, tracking_for
 from bemi_orm.worker.loop import Worker
 from bemi_orm.worker.signals import StopRequest
 
@@ -26,16 +26,9 @@ class Command(BaseCommand):
         setup = subcommands.add_parser("setup", help="make publication, slot, replica identities and checkpoint")
         setup.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
         setup.add_argument(
-            "--identity", choices=["full", "default"], default="full",
-            help="replica identity: full keeps whole old rows in the WAL (default), default only their keys",
-        )  # fmt: skip
-        setup.add_argument(
             "--accept-gap", action="store_true",
             help="note that changes were lost between checkpoint and slot, and go on behind them",
         )  # fmt: skip
-        setup.add_argument(
-            "--only-if-set-up", action="store_true", help="do nothing where setup has not run before"
-        )
         worker = subcommands.add_parser("worker", help="store changes until SIGTERM or Ctrl-C")
         worker.add_argument(
             "--drain", action="store_true", help="store all that was committed before the call, then exit"
@@ -48,15 +41,11 @@ class Command(BaseCommand):
         except BemiError as error:
             raise CommandError(str(error)) from error
 
-    def _setup(
-        self, *, dry_run: bool, identity: str, accept_gap: bool, only_if_set_up: bool, **options: Any
-    ) -> None:
+    def _setup(self, *, dry_run: bool, accept_gap: bool, verbosity: int, **options: Any) -> None:
         set_up(
-            identity="default" if identity == "default" else "full",
             dry_run=dry_run,
             accept_gap=accept_gap,
-            only_if_set_up=only_if_set_up,
-            report=self.stdout.write if options["verbosity"] else lambda line: None,
+            report=self.stdout.write if verbosity else lambda line: None,
             warn=lambda line: self.stderr.write(self.style.WARNING(line)),
         )
 
@@ -64,8 +53,7 @@ class Command(BaseCommand):
         _log_to_stderr(verbosity)
         source, writer = open_source(), open_writer()
         with StopRequest() as stop_request:
-            tracking = read_tracking(writer.table.schema)
-            worker = Worker(source, writer, is_tracked=tracking.matches, should_stop=stop_request, drain=drain)
+            worker = Worker(source, writer, tracking_for=tracking_for, should_stop=stop_request, drain=drain)
             worker.run()
         if verbosity:
             self.stdout.write(f"Stored {worker.stored_changes} changes from slot {settings.SLOT}.")

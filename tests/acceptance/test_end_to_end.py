@@ -1,0 +1,251 @@
+"""Server, web process, worker and an outside SQL client, each a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from http.cookiejar import CookieJar
+
+import psycopg2
+import pytest
+from psycopg2.extensions import make_dsn
+
+from bemi_orm.demo.postgres import free_port
+
+DEADLINE_SECONDS = 60
+DATABASE = "acceptance"
+
+
+def eventually(condition, what, process=None):
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        if result := condition():
+            return result
+        assert process is None or process.poll() is None, f"process ended while waiting: {what}"
+        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
+        time.sleep(0.02)
+
+
+class Site:
+    """A migrated database, and the processes around it."""
+
+    def __init__(self, log_folder):
+        self.dsn = make_dsn(os.environ["BEMI_TEST_DSN"], dbname=DATABASE)
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "BEMI_TEST_DATABASE": DATABASE,
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.log_folder = log_folder
+        self.processes = []
+
+    def manage(self, *words, check=True):
+        command = [sys.executable, "-m", "django", *words]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=check)
+
+    def start(self, name, *words):
+        with (self.log_folder / f"{name}.log").open("wb") as log:
+            command = [sys.executable, "-m", "django", *words]
+            process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def log(self, name):
+        return (self.log_folder / f"{name}.log").read_text()
+
+    def connect(self):
+        connection = psycopg2.connect(self.dsn)
+        connection.autocommit = True
+        return connection
+
+    def stop(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+class Client:
+    """One browser, as far as the server can tell."""
+
+    def __init__(self, address):
+        self.address = address
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+
+    def send(self, method, path, data=None):
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(self.address + path, body, method=method)
+        with self.opener.open(request, timeout=DEADLINE_SECONDS) as response:
+            content = response.read()
+        return json.loads(content) if content else None
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    server = psycopg2.connect(os.environ["BEMI_TEST_DSN"])
+    server.autocommit = True
+    server.cursor().execute(f"CREATE DATABASE {DATABASE}")
+    site = Site(tmp_path_factory.mktemp("logs"))
+    try:
+        site.manage("migrate", "--run-syncdb")
+        site.manage("shell", "-c", "from django.contrib.auth.models import User\n"
+                    "User.objects.create_user('ann', password='ann')\nUser.objects.create_user('ben', password='ben')")
+        site.manage("bemi", "setup")
+        yield site
+    finally:
+        site.stop()
+        cursor = server.cursor()
+        cursor.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", [DATABASE])
+        def dropped():
+            try:
+                cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", [DATABASE])
+            except psycopg2.errors.ObjectInUse:
+                return False
+            return True
+        eventually(dropped, "the slot is free")
+        cursor.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    port = free_port()
+    web = site.start("web", "runserver", "--noreload", f"127.0.0.1:{port}")
+
+    def answers():
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/nowhere/", timeout=5)
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+    eventually(answers, "the web process answers", web)
+    return f"http://127.0.0.1:{port}"
+
+
+class Journal:
+    """What the test did, read from the live tables around each step: what `changes` must say."""
+
+    def __init__(self, connection):
+        self.cursor = connection.cursor()
+        self.expected = []
+
+    def rows(self):
+        self.cursor.execute("SET TimeZone = 'UTC'")
+        images = {}
+        for table in ("todos_todolist", "todos_todo"):
+            self.cursor.execute(f"SELECT '{table}', id, to_jsonb(t) FROM {table} t")
+            images |= {(table, key): image for table, key, image in self.cursor.fetchall()}
+        return images
+
+    def step(self, action, context):
+        before = self.rows()
+        result = action()
+        after = self.rows()
+        for table, key in sorted(before.keys() | after.keys()):
+            old, new = before.get((table, key), {}), after.get((table, key), {})
+            if old != new:
+                operation = "UPDATE" if old and new else "CREATE" if new else "DELETE"
+                self.expected.append((operation, table, str(key), old, new, context))
+        return result
+
+
+CHANGES = """
+    SELECT operation, "table", primary_key, before, after, context - 'SQL' - 'request_id'
+    FROM changes WHERE "table" IN ('todos_todolist', 'todos_todo') ORDER BY position, ordinal
+"""
+
+
+def test_every_change_is_there_once_in_order_with_its_context(site, address):
+    worker = site.start("worker", "bemi", "worker")
+    connection = site.connect()
+    journal = Journal(connection)
+    ann, ben = Client(address), Client(address)
+    ann_id = ann.send("POST", "/login/", {"username": "ann", "password": "ann"})["user_id"]
+    ben_id = ben.send("POST", "/login/", {"username": "ben", "password": "ben"})["user_id"]
+
+    def by(client, user_id, method, path, data=None):
+        context = {"user_id": user_id, "method": method, "path": path}
+        return journal.step(lambda: client.send(method, path, data), context)
+
+    home = by(ann, ann_id, "POST", "/lists/", {"name": "Home"})["id"]
+    work = by(ben, ben_id, "POST", "/lists/", {"name": "Wörk ' -- /* % */"})["id"]
+    tasks = [{"task": "milk", "price": "9.90"}, {"task": "ünïcode 💾", "meta": {"deep": [1, {"n": 9007199254740993}]}}]
+    milk, other = by(ann, ann_id, "POST", f"/lists/{home}/todos/", {"todos": tasks})["ids"]
+    by(ben, ben_id, "POST", f"/lists/{work}/todos/", {"todos": [{"task": f"job {n}"} for n in range(3)]})
+    by(ann, ann_id, "PATCH", f"/todos/{milk}/", {"is_completed": True, "price": "1.10"})
+    by(ben, ben_id, "POST", f"/lists/{work}/complete/")
+    by(ann, ann_id, "GET", f"/todos/{other}/")
+    with pytest.raises(urllib.error.HTTPError):
+        ann.send("POST", "/fail/")
+
+    outside = site.connect()
+    journal.step(lambda: outside.cursor().execute("UPDATE todos_todo SET task = 'by hand' WHERE id = %s", [other]), {})
+
+    def both_deleted_by_ann():
+        before = journal.rows()
+        ann.send("DELETE", f"/lists/{home}/")
+        gone = {place: image for place, image in before.items() if place not in journal.rows()}
+        context = {"user_id": ann_id, "method": "DELETE", "path": f"/lists/{home}/"}
+        return sorted(("DELETE", table, str(key), image, {}, context) for (table, key), image in gone.items())
+
+    deleted = both_deleted_by_ann()
+    cursor = connection.cursor()
+
+    def stored():
+        cursor.execute(CHANGES)
+        rows = cursor.fetchall()
+        return rows if len(rows) >= len(journal.expected) + len(deleted) else None
+
+    rows = eventually(stored, "all changes are stored", worker)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(DEADLINE_SECONDS) == 0, site.log("worker")
+    assert rows[: len(journal.expected)] == journal.expected
+    assert sorted(rows[len(journal.expected) :], key=lambda row: row[1:3]) == sorted(deleted, key=lambda row: row[1:3])
+    assert stored() == rows
+
+    cursor.execute("SELECT count(*), bool_and(committed_at = pg_xact_commit_timestamp(transaction_id::text::xid)), "
+                   "count(DISTINCT id), bool_and(id > lag) FROM (SELECT *, lag(id) OVER (ORDER BY position, ordinal) FROM changes) c")
+    count, committed_at_is_the_servers, ids, rising = cursor.fetchone()
+    assert (committed_at_is_the_servers, ids, rising) == (True, count, True)
+    cursor.execute("SELECT count(DISTINCT context ->> 'request_id'), count(DISTINCT transaction_id) FROM changes "
+                   "WHERE \"table\" = 'todos_todo' AND operation = 'CREATE'")
+    assert cursor.fetchone() == (2, 2)
+    cursor.execute("SELECT count(*) FROM changes WHERE \"table\" IN ('django_session', 'django_migrations', 'changes', 'bemi_checkpoint')")
+    assert cursor.fetchone() == (0,)
+
+
+def test_the_queries_of_the_readme_answer(site, address):
+    ann = Client(address)
+    user_id = ann.send("POST", "/login/", {"username": "ann", "password": "ann"})["user_id"]
+    list_id = ann.send("POST", "/lists/", {"name": "Garden"})["id"]
+    [todo_id] = ann.send("POST", f"/lists/{list_id}/todos/", {"todos": [{"task": "dig"}]})["ids"]
+    ann.send("PATCH", f"/todos/{todo_id}/", {"task": "dig deep"})
+    assert "Stored" in site.manage("bemi", "worker", "--drain").stdout
+
+    script = f"""
+from bemi_orm import Change
+from tests.todos.models import Todo
+todo = Todo.objects.get(pk={todo_id})
+print([c.operation for c in todo.bemi_history()])
+print([c.operation for c in Change.objects.filter(context__user_id={user_id}, primary_key_int={todo_id}, table="todos_todo")])
+print([(d.field, d.old, d.new) for c in todo.bemi_history().updated() for d in c.diff() if d.field == "task"])
+"""
+    lines = site.manage("shell", "-c", script).stdout.splitlines()[-3:]
+    assert lines == ["['CREATE', 'UPDATE']", "['CREATE', 'UPDATE']", "[('task', 'dig', 'dig deep')]"]
+
+
+def test_setup_is_idempotent_and_a_dry_run_changes_nothing(site):
+    assert "Nothing to do" in site.manage("bemi", "setup").stdout
+    cursor = site.connect().cursor()
+    cursor.execute("CREATE TABLE late (id int PRIMARY KEY)")
+    assert "late" in site.manage("bemi", "setup", "--dry-run").stdout
+    cursor.execute("SELECT count(*) FROM pg_publication_tables WHERE tablename = 'late'")
+    assert cursor.fetchone() == (0,)
+    cursor.execute("DROP TABLE late")
