@@ -138,7 +138,11 @@ def _check_depth(text: str) -> None:
 
 
 def _check_number(text: str) -> None:
-    """Raise ValueError for a number that does not fit into PostgreSQL's numeric (manual: "Numeric Types")."""
+    """Raise ValueError for a number that does not fit into PostgreSQL's numeric (manual: "Numeric Types").
+
+    That is 131,072 digits before the point and 16,383 after it. A zero is measured like other numbers,
+    though the server would take any exponent there.
+    """
     if len(text) < 1_000 and "e" not in text and "E" not in text:
         return
     try:

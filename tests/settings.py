@@ -27,6 +27,10 @@ DATABASES = {
     "default": _database(os.environ.get("BEMI_TEST_DATABASE", "bemi")),
     "other": _database("bemi_other"),
 }
+if port := os.environ.get("BEMI_TEST_DESTINATION_PORT"):
+    DATABASES["bemi"] = {**_database("audit"), "PORT": port}
+if path := os.environ.get("BEMI_TEST_CONTEXT_FUNCTION"):
+    BEMI_CONTEXT_FUNCTION = path
 DATABASE_ROUTERS = ["bemi_orm.BemiDatabaseRouter"]
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

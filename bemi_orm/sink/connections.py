@@ -30,10 +30,15 @@ def connect(parameters: Mapping[str, str]) -> Connection:
 
 
 @contextmanager
-def destination_errors() -> Iterator[None]:
-    """Turn driver errors that say *not now* or *not migrated* into ours; data errors pass through."""
+def destination_errors(*expected: type[psycopg2.Error]) -> Iterator[None]:
+    """Turn driver errors that say *not now* or *not migrated* into ours.
+
+    Data errors pass through, and so do those that the caller expects.
+    """
     try:
         yield
+    except expected:
+        raise
     except errors.UndefinedTable as error:
         raise NotMigratedError(f"{error.diag.message_primary}. Run: manage.py migrate") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bemi_orm.sink.connections import destination_errors
@@ -50,16 +50,13 @@ def _create(connection: Connection, schema: str, name: str, first: datetime, las
         sql.Identifier(schema), sql.Identifier(name), sql.Identifier(schema), sql.Literal(first), sql.Literal(last)
     )
     try:
-        with destination_errors(), connection, connection.cursor() as cursor:
+        with destination_errors(errors.LockNotAvailable), connection, connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '5s'")
             cursor.execute(statement)
-    except psycopg2.errors.DuplicateTable:
+    except errors.DuplicateTable:
         return
-    except psycopg2.ProgrammingError as error:
-        _warn(name, error)
-    except psycopg2.IntegrityError as error:
-        _warn(name, error)
+    except (psycopg2.ProgrammingError, psycopg2.IntegrityError, errors.LockNotAvailable) as error:
+        logger.warning(
+            "Partition %s was not made, its changes go to changes_default: %s", name, error.diag.message_primary
+        )
 
-
-def _warn(name: str, error: psycopg2.Error) -> None:
-    logger.warning("Partition %s was not made, its changes go to changes_default: %s", name, error.diag.message_primary)

@@ -31,9 +31,7 @@ def compile_encoder(
 class RowEncoder:
     """Encodes the row messages of one relation version; see `compile_encoder`."""
 
-    def __init__(
-        self, relation: Relation, key_columns: Sequence[str], types: Mapping[int, TypeFact]
-    ) -> None:
+    def __init__(self, relation: Relation, key_columns: Sequence[str], types: Mapping[int, TypeFact]) -> None:
         self._schema = relation.schema
         self._table = relation.table
         self._fields = tuple(
@@ -76,7 +74,11 @@ class RowEncoder:
             new = tuple(was if now is UNCHANGED else now for now, was in zip(new, old, strict=True))
         previous_key = self._key_text(old)
         change = self._change("UPDATE", new, self._image(old), self._image(new))
-        return change if previous_key == change.primary_key else change._replace(previous_primary_key=previous_key)
+        return (
+            change
+            if previous_key == change.primary_key
+            else change._replace(previous_primary_key=previous_key)
+        )
 
     def _change(self, operation: str, keyed: TupleData, before: bytes, after: bytes) -> RowChange:
         key = self._key_text(keyed)

@@ -1,74 +1,21 @@
 """Server, web process, worker and an outside SQL client, each a process of its own."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from http.cookiejar import CookieJar
 
-import psycopg2
 import pytest
-from psycopg2.extensions import make_dsn
 
 from bemi_orm.demo.postgres import free_port
+from tests.acceptance.site import DEADLINE_SECONDS, Site, eventually
 
-DEADLINE_SECONDS = 60
-DATABASE = "acceptance"
-
-
-def eventually(condition, what, process=None):
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        if result := condition():
-            return result
-        assert process is None or process.poll() is None, f"process ended while waiting: {what}"
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
-        time.sleep(0.02)
-
-
-class Site:
-    """A migrated database, and the processes around it."""
-
-    def __init__(self, log_folder):
-        self.dsn = make_dsn(os.environ["BEMI_TEST_DSN"], dbname=DATABASE)
-        self.environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "BEMI_TEST_DATABASE": DATABASE,
-            "PYTHONUNBUFFERED": "1",
-        }
-        self.log_folder = log_folder
-        self.processes = []
-
-    def manage(self, *words, check=True):
-        command = [sys.executable, "-m", "django", *words]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=check)
-
-    def start(self, name, *words):
-        with (self.log_folder / f"{name}.log").open("wb") as log:
-            command = [sys.executable, "-m", "django", *words]
-            process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        self.processes.append(process)
-        return process
-
-    def log(self, name):
-        return (self.log_folder / f"{name}.log").read_text()
-
-    def connect(self):
-        connection = psycopg2.connect(self.dsn)
-        connection.autocommit = True
-        return connection
-
-    def stop(self):
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
+USERS = """
+from django.contrib.auth.models import User
+for name in ("ann", "ben"):
+    User.objects.create_user(name, password=name)
+"""
 
 class Client:
     """One browser, as far as the server can tell."""
@@ -87,29 +34,15 @@ class Client:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    server = psycopg2.connect(os.environ["BEMI_TEST_DSN"])
-    server.autocommit = True
-    server.cursor().execute(f"CREATE DATABASE {DATABASE}")
-    site = Site(tmp_path_factory.mktemp("logs"))
+    site = Site("acceptance", tmp_path_factory.mktemp("logs"))
+    site.create()
     try:
         site.manage("migrate", "--run-syncdb")
-        site.manage("shell", "-c", "from django.contrib.auth.models import User\n"
-                    "User.objects.create_user('ann', password='ann')\nUser.objects.create_user('ben', password='ben')")
+        site.manage("shell", "-c", USERS)
         site.manage("bemi", "setup")
         yield site
     finally:
-        site.stop()
-        cursor = server.cursor()
-        cursor.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", [DATABASE])
-        def dropped():
-            try:
-                cursor.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", [DATABASE])
-            except psycopg2.errors.ObjectInUse:
-                return False
-            return True
-        eventually(dropped, "the slot is free")
-        cursor.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
-        server.close()
+        site.drop()
 
 
 @pytest.fixture(scope="module")

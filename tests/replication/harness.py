@@ -109,7 +109,7 @@ class Rig:
         return subprocess.Popen([sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ)
 
     def fetch(self, query, *parameters):
-        self.sql.execute(query, parameters)
+        self.sql.execute(query, parameters or None)
         return self.sql.fetchall()
 
     def changes(self, columns="after, context"):

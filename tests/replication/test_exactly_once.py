@@ -14,6 +14,18 @@ from bemi_orm.worker.assembly import Assembler
 from bemi_orm.worker.positions import source_name
 
 
+def open_writer(rig, identity):
+    """A writer that owns the checkpoint, as the worker opens it."""
+    writer = rig.writer()
+    checkpoint = writer.open(
+        source_name(identity, rig.slot),
+        timeline=identity.timeline,
+        database=identity.database,
+        source_hash=source_hash(identity.system_identifier, identity.timeline, identity.database),
+    )
+    return writer, checkpoint
+
+
 @pytest.fixture
 def tracked(rig):
     rig.sql.execute("CREATE TABLE item (id int PRIMARY KEY, body text)")
@@ -65,6 +77,7 @@ def test_s01_a_transaction_in_memory_is_not_acknowledged(tracked):
     source = tracked.source()
     identity = source.identify()
     source.start(tracked.checkpoint())
+    writer, _ = open_writer(tracked, identity)
     try:
         assembler = Assembler(
             describe=source.describe,
@@ -89,7 +102,9 @@ def test_s01_a_transaction_in_memory_is_not_acknowledged(tracked):
         tracked.sql.execute("INSERT INTO item VALUES (1, 'T1')")
         read_until(tracked.wal_position())
         stored_lsn = assembler.completed_lsn
-        source.acknowledge(stored_lsn)  # T1 counts as stored
+        writer.write(assembler.take())
+        writer.commit(stored_lsn)
+        source.acknowledge(stored_lsn)
         tracked.sql.execute("INSERT INTO item VALUES (2, 'T2')")
         t2_end = tracked.wal_position()
         read_until(t2_end)  # T2 is only in memory
@@ -103,6 +118,7 @@ def test_s01_a_transaction_in_memory_is_not_acknowledged(tracked):
         assert tracked.confirmed_flush() < t2_end
     finally:
         source.close()
+        writer.close()
         tracked.sql.execute("ALTER SYSTEM RESET wal_sender_timeout")
         tracked.sql.execute("SELECT pg_reload_conf()")
 
@@ -116,9 +132,11 @@ def test_s07_a_crash_within_a_copy_stores_its_rows_once(tracked):
     """SIGKILL while the destination holds the batch back; all rows of one COPY share their LSN."""
     lock = tracked.connect()
     lock.autocommit = False
-    lock.cursor().execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
     process = tracked.spawn_worker()
     try:
+        tracked.sql.execute("INSERT INTO item VALUES (0)")
+        tracked.wait_until(tracked.changes, "the worker stores")
+        lock.cursor().execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
         tracked.sql.execute("COPY item FROM PROGRAM 'seq -f \"%.0f\tx\" 1 1000'")
         tracked.wait_until(
             lambda: tracked.fetch("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'"),
@@ -135,9 +153,9 @@ def test_s07_a_crash_within_a_copy_stores_its_rows_once(tracked):
 
     tracked.drain()
     rows = tracked.changes("id, position, ordinal, after ->> 'id'")
-    assert [int(row[3]) for row in rows] == list(range(1, 1001))
-    assert [row[2] for row in rows] == list(range(1000))
-    assert len({row[0] for row in rows}) == len({row[1:3] for row in rows}) == 1000
+    assert [int(row[3]) for row in rows] == list(range(1001))
+    assert [row[2] for row in rows] == [0, *range(1000)]
+    assert len({row[0] for row in rows}) == len({row[1:3] for row in rows}) == 1001
 
 
 def test_s09_order_is_that_of_commit_also_over_a_restart(tracked):
@@ -278,16 +296,8 @@ def test_e3_kill_at_random_moments_under_load(tracked):
 def test_s04_a_worker_that_lost_the_checkpoint_cannot_commit(tracked):
     source = tracked.source()
     identity = source.identify()
-    facts = {
-        "timeline": identity.timeline,
-        "database": identity.database,
-        "source_hash": source_hash(identity.system_identifier, identity.timeline, identity.database),
-    }
-    name = source_name(identity, tracked.slot)
-    old, new = tracked.writer(), tracked.writer()
+    (old, checkpoint), (new, _) = open_writer(tracked, identity), open_writer(tracked, identity)
     try:
-        checkpoint = old.open(name, **facts)
-        new.open(name, **facts)
         with pytest.raises(FencedError):
             old.commit(checkpoint.confirmed_lsn + 1)
         new.commit(checkpoint.confirmed_lsn + 2)

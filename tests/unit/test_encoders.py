@@ -32,7 +32,7 @@ def keys(change):
 
 def test_insert_gives_the_whole_new_row():
     encoder = compile_encoder(relation(f"id:{INT8}*", "task", "note"), ["id"], {})
-    assert encoder.encode(Insert(1, (b"7", b"say \"hi\"", None))) == RowChange(
+    assert encoder.encode(Insert(1, (b"7", b'say "hi"', None))) == RowChange(
         "public", "todo", "CREATE", "7", 7, None, b"{}", b'{"id":7,"task":"say \\"hi\\"","note":null}'
     )
 

@@ -27,7 +27,21 @@ def test_round_trip(lsn):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/", "16", "16/", "/B3", "16/B374D8480", "123456789/0", "-1/0", "0x1/0", "1/G", "1/0\n", " 1/0", "1/٣"],
+    [
+        "",
+        "/",
+        "16",
+        "16/",
+        "/B3",
+        "16/B374D8480",
+        "123456789/0",
+        "-1/0",
+        "0x1/0",
+        "1/G",
+        "1/0\n",
+        " 1/0",
+        "1/٣",
+    ],
 )
 def test_other_text_is_refused(text):
     with pytest.raises(ValueError, match="Not an LSN"):

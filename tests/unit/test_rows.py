@@ -65,10 +65,7 @@ def test_places_out_of_range_have_no_id(place):
 
 def test_source_hash_is_stable():
     """Ids that are stored must come out the same in every later version."""
-    assert source_hash("7301234567890123456", 1, "shop") == SHOP_HASH
-
-
-SHOP_HASH = int(hashlib.sha256(b"7301234567890123456/1/shop").hexdigest()[:8], 16) >> 6
+    assert source_hash("7301234567890123456", 1, "shop") == 15_326_691
 
 
 def test_source_hash_tells_sources_apart():
@@ -88,7 +85,7 @@ def test_source_hash_has_26_bits(system_identifier, timeline, database):
         (["7"], "7"),
         ([""], ""),
         (["a", "7"], '["a","7"]'),
-        (["é\"\\", "\n日本"], '["é\\"\\\\","\\n日本"]'),
+        (['é"\\', "\n日本"], '["é\\"\\\\","\\n日本"]'),
         (["x" * 1000], "x" * 1000),
         (["é" * 500], "é" * 500),
     ],
@@ -139,7 +136,7 @@ def test_xid_out_of_range_is_refused(xid32, near):
 
 
 def test_moments_count_from_2000():
-    assert PG_EPOCH_US == datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1_000_000
+    assert datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1_000_000 == PG_EPOCH_US
     assert moment_from_pg_us(0) == datetime(2000, 1, 1, tzinfo=UTC)
     assert moment_from_pg_us(-1) == datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC)
-    assert moment_from_pg_us(788_918_400_000_001) == datetime(2025, 1, 1, 0, 0, 0, 1, UTC)
+    assert moment_from_pg_us(789_004_800_000_001) == datetime(2025, 1, 1, 0, 0, 0, 1, UTC)

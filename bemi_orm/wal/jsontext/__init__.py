@@ -1,11 +1,11 @@
 """pgoutput's text form of a value to JSON text that `jsonb` reads as `to_jsonb` would have written it.
 
 One module per type family; `encoder_for` finds the encoder of a type. An encoder takes the UTF-8 text of one
-value that is not NULL, as written by a session with `TimeZone=UTC`, `DateStyle=ISO`, `IntervalStyle=postgres`,
-`extra_float_digits=1`, `bytea_output=hex` and `lc_monetary=C`, and gives UTF-8 JSON text without a NUL.
+value that is not NULL, as a session with `TimeZone=UTC`, `DateStyle=ISO`, `IntervalStyle=postgres`,
+`extra_float_digits=1`, `bytea_output=hex` and `lc_monetary=C` writes it, and gives UTF-8 JSON text.
 
-Follows the PostgreSQL manual, "JSON Functions and Operators" (`to_jsonb`): numbers and booleans stay, arrays and
-`json` nest, dates and times become ISO 8601, and every other type is a string of its text form.
+Follows the PostgreSQL manual, "JSON Functions and Operators" (`to_jsonb`): numbers and booleans stay, arrays
+and `json` nest, timestamps become ISO 8601, and every other type is a string of its text form.
 
 Known differences:
 

@@ -1,7 +1,7 @@
 """Arrays: `{1,NULL,"a b"}` to JSON arrays.
 
-Follows the PostgreSQL manual, "Arrays" ("Array Input and Output Syntax"). JSON has no lower bounds: `to_jsonb`
-leaves them out, and so does this.
+Follows the PostgreSQL manual, "Arrays" ("Array Input and Output Syntax"). JSON has no lower bounds:
+`to_jsonb` leaves them out, and so does this.
 """
 
 from __future__ import annotations

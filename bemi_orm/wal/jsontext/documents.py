@@ -1,8 +1,8 @@
 """JSON documents: nested as they are.
 
 `json` takes any text of the right grammar, `jsonb` does not hold all of it (PostgreSQL manual, "JSON Types"):
-`\\u0000` and lone surrogates have no place in a text, and a number must fit `numeric`. Such a document becomes
-a JSON string of its raw text.
+`\\u0000` and lone surrogates have no place in a text, and a number must fit `numeric`. Such a document
+becomes a JSON string of its raw text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_DIGITS_AFTER_POINT: Final = 16383
 _EXPONENT_LIMIT: Final = (2**31 - 1) // 2
 
 _POSSIBLE_ESCAPES: Final = re.compile(
-    rb"""(?: [^\\] | \\[^u]
+    rb"""(?: [^\\]++ | \\[^u]
            | \\u (?! 0000 | d[89a-f] ) ....
            | \\u d[89ab].. \\u d[c-f].. )*+""",
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
@@ -47,23 +47,23 @@ def _fits_jsonb(value: bytes) -> bool:
 
 
 def _fits_numeric(token: re.Match[bytes]) -> bool:
-    """Tell whether a number fits the limits in the PostgreSQL manual, "Numeric Types"; a string always does."""
+    """Tell whether a number is within the limits of the manual, "Numeric Types"; a string always is."""
     if token[1] is None:
         return True
-    digits, fraction = token[1], token[2] or b""
+    fraction = token[2] or b""
+    significant = (token[1] + fraction).lstrip(b"0")
     exponent = _exponent(token[3] or b"0")
-    leading_zeros = len(digits + fraction) - len((digits + fraction).lstrip(b"0"))
-    is_zero = leading_zeros == len(digits + fraction)
     return (
         abs(exponent) < _EXPONENT_LIMIT
         and len(fraction) - exponent <= _MAX_DIGITS_AFTER_POINT
-        and (is_zero or len(digits) - leading_zeros + exponent <= _MAX_DIGITS_BEFORE_POINT)
+        and (not significant or len(significant) - len(fraction) + exponent <= _MAX_DIGITS_BEFORE_POINT)
     )
 
 
 def _exponent(text: bytes) -> int:
-    # int() refuses very long texts; ten digits are over the limit already
-    return _EXPONENT_LIMIT if len(text.lstrip(b"+-0")) > 10 else int(text)
+    # eleven digits are over the limit already, and int() refuses thousands of them
+    digits = text.lstrip(b"+-0")[:11] or b"0"
+    return -int(digits) if text.startswith(b"-") else int(digits)
 
 
 DOCUMENTS: Final[Mapping[int, Encoder]] = {114: encode_json, 3802: encode_jsonb}

@@ -1,0 +1,130 @@
+"""System checks: settings that would fail later, or silently keep history from being complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, Final
+
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Info, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.db import connections, router
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils.module_loading import import_string
+
+from bemi_orm.conf import KNOWN_NAMES, PREFIX, settings
+from bemi_orm.operations import find_table
+
+MIDDLEWARE: Final = "bemi_orm.BemiMiddleware"
+ROUTER: Final = "bemi_orm.BemiDatabaseRouter"
+FIRST_MIGRATION: Final = ("bemi_orm", "0001_initial")
+
+Apps = Sequence[AppConfig] | None
+
+
+@register("bemi_orm")
+def check_setting_names(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
+    """W001: a setting of ours that does not exist, most often a spelling mistake."""
+    for name in dir(django_settings):
+        if name.startswith(PREFIX) and name not in KNOWN_NAMES:
+            close = get_close_matches(name, KNOWN_NAMES, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(KNOWN_NAMES))}."
+            yield CheckWarning(f"The setting {name} does not exist.", hint=hint, id="bemi_orm.W001")
+
+
+@register("bemi_orm")
+def check_context_function(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
+    """E001: BEMI_CONTEXT_FUNCTION cannot be imported or called."""
+    path, number = settings.CONTEXT_FUNCTION, "bemi_orm.E001"
+    hint = 'Give the dotted path of a function that takes a request and gives a dict: "app.module.function".'
+    try:
+        function = import_string(path)
+    except (ImportError, AttributeError, TypeError) as error:
+        yield Error(f"BEMI_CONTEXT_FUNCTION {path!r} cannot be imported: {error}", hint=hint, id=number)
+    else:
+        if not callable(function):
+            yield Error(f"BEMI_CONTEXT_FUNCTION {path!r} is not callable.", hint=hint, id=number)
+
+
+@register("bemi_orm")
+def check_databases(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
+    """E002 and E003: an alias that DATABASES does not have, or that is not PostgreSQL."""
+    for setting, alias in (("DATABASE", settings.DATABASE), ("SOURCE_DATABASE", settings.SOURCE_DATABASE)):
+        name = PREFIX + setting
+        if alias not in connections.settings:
+            yield Error(
+                f"{name} is {alias!r}, which DATABASES does not have.",
+                hint=f"There are: {', '.join(sorted(connections.settings))}.",
+                id="bemi_orm.E002",
+            )
+        elif connections[alias].vendor != "postgresql":
+            yield Error(
+                f"{name} is {alias!r}, which is not PostgreSQL but {connections[alias].vendor}.",
+                hint=f"Let {name} name a PostgreSQL alias.",
+                id="bemi_orm.E003",
+            )
+
+
+@register("bemi_orm")
+def check_router(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
+    """W002: queries on changes would go to another database than the one that holds them."""
+    from bemi_orm.models import Change
+
+    alias = settings.DATABASE
+    used = router.db_for_read(Change)
+    if used != alias:
+        yield CheckWarning(
+            f"Queries on changes go to {used!r}, but BEMI_DATABASE is {alias!r}.",
+            hint=f'Add "{ROUTER}" to DATABASE_ROUTERS, before routers that answer for every app.',
+            id="bemi_orm.W002",
+        )
+
+
+@register("bemi_orm")
+def check_middleware(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
+    """I001: changes made by requests would not tell who made them."""
+    if not any(_is_middleware(path) for path in django_settings.MIDDLEWARE):
+        yield Info(
+            "Changes made by requests are stored without the request's context.",
+            hint=f'Add "{MIDDLEWARE}" to MIDDLEWARE.',
+            id="bemi_orm.I001",
+        )
+
+
+@register(Tags.database)
+def check_table(
+    app_configs: Apps, databases: Iterable[str] | None = None, **kwargs: Any
+) -> Iterator[CheckMessage]:
+    """W003 and W004: `changes` is missing, or is another's; only for `check --database` and `migrate`."""
+    alias = settings.DATABASE
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return
+    found = find_table(connections[alias])
+    if not found.exists:
+        yield CheckWarning(f"{alias!r} has no table changes.", hint=_migrate_hint(alias), id="bemi_orm.W003")
+    elif not found.is_ours:
+        yield CheckWarning(
+            f"{alias!r} has a table changes that bemi_orm did not make.",
+            hint=f"Move {found.schema}.changes to another schema, then run migrate; or set BEMI_DATABASE.",
+            id="bemi_orm.W004",
+        )
+
+
+def _is_middleware(path: str) -> bool:
+    """Whether it is ours or a subclass of ours."""
+    from bemi_orm.transport.middleware import BemiMiddleware
+
+    try:
+        middleware = import_string(path)
+    except ImportError:
+        return False  # Django says so itself, and better
+    return isinstance(middleware, type) and issubclass(middleware, BemiMiddleware)
+
+
+def _migrate_hint(alias: str) -> str:
+    """A migration that ran while BEMI_DATABASE named another alias is recorded here, but made nothing."""
+    migrate = f"manage.py migrate --database={alias} bemi_orm"
+    recorded = MigrationRecorder(connections[alias]).applied_migrations()
+    return f"Run: {migrate} zero && {migrate}" if FIRST_MIGRATION in recorded else f"Run: {migrate}"

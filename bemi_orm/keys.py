@@ -1,0 +1,87 @@
+"""The key of a model's instance, in the text that the worker stores for its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db import connections
+from django.db.models import Field, Model
+
+from bemi_orm.rows import key_text
+
+
+class RowKey(NamedTuple):
+    """What `primary_key` and `primary_key_int` of a row's changes hold."""
+
+    text: str
+    number: int | None
+
+
+def row_key(instance: Model, model: type[Model], alias: str) -> RowKey | None:
+    """Give the key of the instance's row in the table of `model`; None where a part of it is not set.
+
+    model: the instance's own class or a parent whose table holds a part of it.
+    alias: the database that the row is in, whose field conversions are used.
+    """
+    values = [_stored_value(field, instance, alias) for field in model._meta.pk_fields]
+    if any(value is None for value in values):
+        return None
+    number = values[0] if len(values) == 1 and _is_integer(values[0]) else None
+    text = key_text([postgres_text(value) for value in values])
+    return None if text is None else RowKey(text, number)
+
+
+def postgres_text(value: Any) -> str:
+    """Give the text that PostgreSQL has for a value, with TimeZone=UTC and DateStyle=ISO.
+
+    Manual: "Boolean Type", "Date/Time Output", "bytea Hex Format". Other classes give their `str()`.
+    """
+    match value:
+        case bool():
+            return "t" if value else "f"
+        case datetime():
+            return _moment_text(value)
+        case Decimal():
+            return format(value, "f") if value.is_finite() else str(value)
+        case bytes() | bytearray() | memoryview():
+            return "\\x" + bytes(value).hex()
+        case _:
+            return str(value)
+
+
+def _stored_value(field: Field[Any, Any], instance: Model, alias: str) -> Any:
+    """Give what the driver is handed for the field; a relation's value is that of the field it points to."""
+    value = getattr(instance, field.attname)
+    for target in _targets(field):
+        field = target
+    stored = field.get_db_prep_value(value, connections[alias])
+    if isinstance(stored, Decimal) and stored.is_finite():
+        return _scaled(stored, getattr(field, "decimal_places", None))
+    return stored
+
+
+def _targets(field: Field[Any, Any]) -> Iterable[Field[Any, Any]]:
+    while field.remote_field is not None:
+        field = field.target_field  # type: ignore[attr-defined]
+        yield field
+
+
+def _scaled(value: Decimal, places: int | None) -> Decimal:
+    """`numeric(10, 2)` gives 1.1 back as 1.10."""
+    return value if places is None else Decimal(f"{value:.{places}f}")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _moment_text(moment: datetime) -> str:
+    """PostgreSQL writes no more digits of a second than there are."""
+    offset = "" if moment.tzinfo is None else "+00"
+    if offset:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    text = moment.isoformat(sep=" ")
+    return (text.rstrip("0") if moment.microsecond else text) + offset

@@ -1,0 +1,2 @@
+-- What reversing migration 0001 does: the whole trail goes, partitions included.
+DROP TABLE IF EXISTS changes, bemi_checkpoint, bemi_gap;

@@ -1,0 +1,58 @@
+"""What differs between psycopg2 and psycopg 3 when a statement is sent with a message before it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+IDLE_STATUS: Final = 0  # PQTRANS_IDLE, the same number in both drivers
+
+
+def statement_text(sql: Any, cursor: Any) -> str | None:
+    """Give the statement as the driver would send it, before parameters; None if only the driver can tell."""
+    if isinstance(sql, str):
+        return sql
+    if isinstance(sql, bytes):
+        return sql.decode("utf-8")  # Django connects in UTF8
+    if hasattr(sql, "as_string"):
+        text: str = sql.as_string(cursor)
+        return text
+    return None
+
+
+def is_named(cursor: Any) -> bool:
+    """Tell whether the cursor declares a server-side cursor, which can only read."""
+    return getattr(cursor, "name", None) is not None
+
+
+def is_in_pipeline(cursor: Any) -> bool:
+    """Tell whether the connection does not wait for results: up to the next wait all is one transaction."""
+    return is_psycopg3 and cursor.connection.pgconn.pipeline_status != 0
+
+
+def can_share_round_trip(cursor: Any, many: bool) -> bool:
+    """Tell whether the driver sends a text of two statements as it is.
+
+    psycopg 3 does so only in the simple query protocol, that is with client-side binding and outside of
+    pipelines, and its `executemany` would return a result per statement. psycopg2 always does.
+    """
+    if not is_psycopg3:
+        return True
+    from psycopg import ClientCursor
+
+    return isinstance(cursor, ClientCursor) and not many and not is_in_pipeline(cursor)
+
+
+def skip_message_result(cursor: Any) -> None:
+    """Step on to the result of the project's statement; psycopg2 keeps only the last one anyway."""
+    if is_psycopg3:
+        cursor.nextset()
+
+
+def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the next statement is part of a transaction that is open or about to be opened."""
+    if not connection.autocommit:
+        return True
+    return bool(connection.connection.info.transaction_status != IDLE_STATUS)

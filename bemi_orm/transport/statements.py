@@ -1,0 +1,153 @@
+"""Does a statement write rows, and where in its text does that begin?
+
+Reads SQL as PostgreSQL's scanner does (manual, section 4.1 "Lexical Structure"), as far as it takes to tell
+key words from strings, quoted names and comments; `standard_conforming_strings` is taken to be on.
+
+A read must never count as a write: a message would give a read-only transaction a transaction id.
+Writes that the text does not show (functions called by SELECT, EXECUTE of a prepared statement, COPY from
+the client) do not count; `bemi_orm.emit_context()` is for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from bemi_orm.transport.tokens import Token, tokenize
+
+MAX_CACHED_LENGTH: Final = 8_192
+CACHE_SIZE: Final = 1_024
+
+ROW_VERBS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
+PROCEDURE_VERBS: Final = frozenset({"CALL", "DO"})
+QUERY_VERBS: Final = frozenset({"SELECT", "VALUES", "TABLE"})
+TABLE_KINDS: Final = frozenset({"GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED", "TABLE"})
+OFF: Final = frozenset({"FALSE", "OFF", "0"})
+
+_WRITE_WORD: Final = re.compile(r"\b(?:insert|update|delete|merge|truncate|copy|into|call|do|create)\b", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The first statement of a text that writes.
+
+    position: index of its first character.
+    is_first: no statement is before it.
+    may_commit: CALL and DO can end the transaction themselves, but only if they are sent alone.
+    """
+
+    position: int
+    is_first: bool
+    may_commit: bool = False
+
+
+class Statement(NamedTuple):
+    """The tokens of one statement, without its semicolon."""
+
+    tokens: list[Token]
+
+    def word(self, index: int) -> str:
+        """Give the token at a place in upper case; empty beyond the end."""
+        return self.tokens[index].text if index < len(self.tokens) else ""
+
+    def after(self, index: int) -> Statement:
+        """Give the statement without its first tokens."""
+        return Statement(self.tokens[index:])
+
+
+def find_write(sql: str) -> Write | None:
+    """Give the first statement of the text that writes rows, None if there is none."""
+    return _find_cached(sql) if len(sql) <= MAX_CACHED_LENGTH else _find(sql)
+
+
+def _find(sql: str) -> Write | None:
+    if _WRITE_WORD.search(sql) is None:  # spares most reads the scan
+        return None
+    for number, statement in enumerate(_split(tokenize(sql))):
+        if _writes(statement):
+            return Write(statement.tokens[0].position, number == 0, statement.word(0) in PROCEDURE_VERBS)
+    return None
+
+
+_find_cached: Final = lru_cache(maxsize=CACHE_SIZE)(_find)
+
+
+def _split(tokens: Iterator[Token]) -> Iterator[Statement]:
+    """Cut at semicolons outside of parentheses and of `BEGIN ATOMIC ... END` bodies.
+
+    A statement that its first word shows to write is given at once: a bulk INSERT is not read to its end.
+    """
+    found: list[Token] = []
+    for token in tokens:
+        if token.text == ";" and token.depth == 0:
+            if found:
+                yield Statement(found)
+            found = []
+        else:
+            found.append(token)
+            if len(found) == 1 and token.text in ROW_VERBS | PROCEDURE_VERBS | {"TRUNCATE"}:
+                yield Statement(found)
+    if found:
+        yield Statement(found)
+
+
+def _writes(statement: Statement) -> bool:
+    verb = statement.word(0)
+    if verb in ROW_VERBS or verb in PROCEDURE_VERBS or verb == "TRUNCATE":
+        return True
+    if verb == "SELECT":
+        return _selects_into(statement)
+    check = {"WITH": _with_writes, "(": _with_writes, "COPY": _copies_in, "EXPLAIN": _explains_write}
+    check["CREATE"] = _creates_filled_table
+    return verb in check and check[verb](statement)
+
+
+def _selects_into(statement: Statement) -> bool:
+    return any(token.text == "INTO" and token.depth == 0 for token in statement.tokens)
+
+
+def _with_writes(statement: Statement) -> bool:
+    """WITH may write in its queries, each in parentheses, and in the statement that follows them."""
+    previous = ""
+    main_verb = ""
+    for token in statement.tokens:
+        if previous == "(" and token.text in ROW_VERBS:
+            return True
+        if token.depth == 0 and not main_verb and previous == ")" and token.text in ROW_VERBS | QUERY_VERBS:
+            main_verb = token.text
+        previous = token.text
+    return main_verb in ROW_VERBS or (main_verb == "SELECT" and _selects_into(statement))
+
+
+def _copies_in(statement: Statement) -> bool:
+    """COPY FROM a server's file; from STDIN it is sent by driver calls that no wrapper sees."""
+    if statement.word(1) == "(":
+        return statement.word(2) in ROW_VERBS or (statement.word(2) == "WITH" and _with_writes(statement))
+    words = [token.text for token in statement.tokens if token.depth == 0]
+    return "FROM" in words and words[words.index("FROM") + 1 :][:1] != ["STDIN"]
+
+
+def _creates_filled_table(statement: Statement) -> bool:
+    kinds = [token.text for token in statement.tokens[1:4] if token.text in TABLE_KINDS]
+    return "TABLE" in kinds and any(token.text == "AS" and token.depth == 0 for token in statement.tokens)
+
+
+def _explains_write(statement: Statement) -> bool:
+    """EXPLAIN runs its statement only with ANALYZE."""
+    if statement.word(1) == "(":
+        end = next((i for i, token in enumerate(statement.tokens) if token.text == ")"), 0)
+        return _is_analyze_on(statement.tokens[2:end]) and _writes(statement.after(end + 1))
+    is_run = statement.word(1) in {"ANALYZE", "ANALYSE"}
+    start = 3 if statement.word(2) == "VERBOSE" else 2
+    return is_run and _writes(statement.after(start))
+
+
+def _is_analyze_on(options: list[Token]) -> bool:
+    words = [token.text for token in options]
+    for index, word in enumerate(words):
+        if word in {"ANALYZE", "ANALYSE"}:
+            return words[index + 1 : index + 2] == [] or words[index + 1] not in OFF
+    return False

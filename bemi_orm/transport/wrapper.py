@@ -1,0 +1,168 @@
+"""Sends the context with each statement that writes, in the same round trip.
+
+Two statements in one simple-protocol text are one transaction (PostgreSQL manual, section 54.2.2.1 "Multiple
+Statements in a Simple Query"), so message and rows belong together in autocommit as well.
+
+CALL and DO may commit, but not in such a text: in autocommit they are sent alone, without a context. Put them
+into `atomic()`, where they cannot commit anyway, and they carry one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeAlias
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.transport import drivers
+from bemi_orm.transport.building import is_building, protect
+from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
+from bemi_orm.transport.message import build_message, without_message
+from bemi_orm.transport.scope import Scope, running_scope
+from bemi_orm.transport.statements import Write, find_write
+
+Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
+
+
+class Plan(NamedTuple):
+    """What to send with a statement: its text, the message, and the write that the message is for."""
+
+    sql: str
+    message: str
+    write: Write
+
+
+def install_on_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    """Make a PostgreSQL connection send contexts, once; a receiver of `connection_created`."""
+    if connection.vendor != "postgresql":
+        return
+    if any(isinstance(wrapper, ContextSender) for wrapper in connection.execute_wrappers):
+        return
+    connection.execute_wrappers.insert(0, ContextSender())  # the end is popped by `execute_wrapper()`
+    _show_statements_without_message(connection)
+
+
+def emit_context(using: str | None = None) -> None:
+    """Write the running scope's context into the current transaction, before writes that no wrapper sees.
+
+    These are COPY from the client, `callproc`, and functions that write though they are called by SELECT.
+    Nothing happens on a database that is not PostgreSQL.
+
+    using: the alias, `default` if not given.
+    Raises ConfigurationError outside of a transaction, as the context would explain nothing.
+    """
+    connection = connections[using or DEFAULT_DB_ALIAS]
+    if connection.vendor != "postgresql":
+        return
+    connection.ensure_connection()
+    if not drivers.is_in_transaction(connection):
+        raise ConfigurationError(
+            "emit_context() explains the writes of a transaction: call it inside atomic()."
+        )
+    message = build_message(running_scope(), None)
+    connection.validate_no_broken_transaction()
+    _send_alone(connection, message)
+    for wrapper in connection.execute_wrappers:
+        if isinstance(wrapper, ContextSender):
+            wrapper.note_sent(connection)
+
+
+class ContextSender:
+    """The execute wrapper of one connection."""
+
+    __slots__ = ("_sent_in",)
+
+    def __init__(self) -> None:
+        self._sent_in: object = None
+
+    def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        """Run the statement once, with the context if it writes; its errors and results are its own."""
+        connection: BaseDatabaseWrapper = context["connection"]
+        if is_building():
+            protect(connection)
+            return execute(sql, params, many, context)
+        scope = running_scope()
+        if scope is None and self._sent_in is None:
+            return execute(sql, params, many, context)
+        cursor = context["cursor"].cursor
+        plan = self._plan(scope, sql, connection, cursor)
+        if plan is None:
+            return execute(sql, params, many, context)
+        if not drivers.can_share_round_trip(cursor, many):
+            with _transaction(connection, cursor):
+                _send_alone(connection, plan.message)
+                return execute(sql, params, many, context)
+        position = plan.write.position
+        text = f"{plan.sql[:position]}{plan.message}{plan.sql[position:]}"
+        result = execute(text, params, many, context)
+        if plan.write.is_first:
+            drivers.skip_message_result(cursor)
+        return result
+
+    def note_sent(self, connection: BaseDatabaseWrapper) -> None:
+        """Remember that the connection's present transaction has a message."""
+        self._sent_in = _transaction_of(connection)
+
+    def _plan(
+        self, scope: Scope | None, sql: Any, connection: BaseDatabaseWrapper, cursor: Any
+    ) -> Plan | None:
+        """Decide what to send; whatever fails here leaves the statement as it is."""
+        try:
+            text = drivers.statement_text(sql, cursor)
+            write = find_write(text) if text is not None else None
+            if text is None or write is None or not self._is_due(scope, write, connection, cursor):
+                return None
+            plan = Plan(text, build_message(scope, text), write)
+            self.note_sent(connection)
+        except Exception as error:
+            count_error(MESSAGE_FAILED, error)
+            return None
+        return plan
+
+    def _is_due(
+        self, scope: Scope | None, write: Write, connection: BaseDatabaseWrapper, cursor: Any
+    ) -> bool:
+        if connection.needs_rollback or drivers.is_named(cursor):
+            return False
+        if scope is None and self._sent_in is not _transaction_of(connection):
+            self._sent_in = None  # nothing to inherit from: no message is as good as an empty one
+            return False
+        return not write.may_commit or drivers.is_in_transaction(connection)
+
+
+def _transaction_of(connection: BaseDatabaseWrapper) -> object:
+    """Give something that tells the present transaction from earlier ones; None: the statement is all of it.
+
+    Where Django does not manage it the connection itself has to do: that costs needless messages, no more.
+    """
+    if connection.atomic_blocks:
+        return connection.atomic_blocks[0]
+    return None if connection.autocommit else connection
+
+
+def _transaction(connection: BaseDatabaseWrapper, cursor: Any) -> AbstractContextManager[None]:
+    """Hold a message and the statement after it together."""
+    if drivers.is_in_transaction(connection) or drivers.is_in_pipeline(cursor):
+        return nullcontext()
+    return transaction.atomic(using=connection.alias)
+
+
+def _send_alone(connection: BaseDatabaseWrapper, message: str) -> None:
+    """Send a message on the driver's own cursor, so that it is not in `connection.queries`."""
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        cursor.execute(message.rstrip("; "))
+
+
+def _show_statements_without_message(connection: BaseDatabaseWrapper) -> None:
+    """Keep `connection.queries`, and the tools that show it, as if there were no message."""
+    original = connection.ops.last_executed_query
+
+    def last_executed_query(cursor: Any, sql: Any, params: Any) -> str:
+        text = original(cursor, sql, params)
+        return without_message(text) if text else text
+
+    connection.ops.last_executed_query = last_executed_query  # type: ignore[method-assign]

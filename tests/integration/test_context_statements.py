@@ -1,0 +1,370 @@
+"""The context of single statements: which carry one, and that results and errors stay the project's own."""
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, connections, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3, sql
+from django.test.utils import CaptureQueriesContext
+
+from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.transport.scope import context
+from bemi_orm.transport.wrapper import ContextSender, emit_context, install_on_connection
+from tests.integration.context_log import ContextLog
+from tests.todos.models import Tag, Todo, TodoList
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+@pytest.fixture(autouse=True)
+def _installed():
+    for alias in connections:
+        connections[alias].ensure_connection()
+        install_on_connection(None, connections[alias])
+
+
+@pytest.fixture
+def log():
+    log = ContextLog()
+    yield log
+    log.close()
+
+
+def execute(statement, params=None):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.rowcount, cursor.fetchall() if cursor.description else None
+
+
+def contexts(log):
+    return [{key: value for key, value in row.context.items() if key != "SQL"} for row in log.rows()]
+
+
+def test_p1_every_way_to_write(log):
+    with context(user=1):
+        todo = Todo.objects.create(task="one")
+        todo.save()
+        Todo.objects.bulk_create([Todo(task="two"), Todo(task="three")])
+        Todo.objects.update(is_completed=True)
+        Todo.objects.bulk_update(Todo.objects.all(), ["task"])
+        Todo.objects.bulk_create(
+            [Todo(pk=todo.pk, task="x")], update_conflicts=True, update_fields=["task"], unique_fields=["pk"]
+        )
+        execute("UPDATE todos_todo SET task = 'raw'")
+        Todo.objects.all().delete()
+    rows = log.rows()
+    assert [row.operation for row in rows] == ["I", "U", *"II", *"UUU", *"UUU", "U", *"UUU", *"DDD"]
+    assert {row.context["user"] for row in rows} == {1}
+    assert all(row.context["SQL"].startswith(("INSERT", "UPDATE", "DELETE")) for row in rows)
+    assert rows[0].context["SQL"].count("%s") > 3
+
+
+def test_b1_one_message_per_statement(log):
+    with context(user=1):
+        Todo.objects.bulk_create([Todo(task=str(number)) for number in range(500)])
+    assert len(log.rows()) == 500
+    assert log.messages == 1
+
+
+def test_no_scope_no_message(log):
+    Todo.objects.create(task="a")
+    assert [row.context for row in log.rows()] == [{}]
+    assert log.messages == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "operations"),
+    [
+        ("\n UPDATE todos_tag SET code = code || 'x'", "U"),
+        ("/* /* */ c */ -- d\n DELETE FROM todos_tag", "D"),
+        ("WITH x AS (SELECT 'b' AS code) INSERT INTO todos_tag SELECT code FROM x", "I"),
+        ("WITH x AS (DELETE FROM todos_tag RETURNING code) SELECT count(*) FROM x", "D"),
+        ("MERGE INTO todos_tag USING (SELECT 1) s ON true WHEN MATCHED THEN DELETE", "D"),
+        ("EXPLAIN ANALYZE DELETE FROM todos_tag", "D"),
+        ("TRUNCATE todos_tag CASCADE", "TT"),
+        ("SELECT 1; DELETE FROM todos_tag", "D"),
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE; DELETE FROM todos_tag; COMMIT", "D"),
+        ("COPY todos_tag FROM PROGRAM 'echo z'", "I"),
+    ],
+)
+def test_a7_statements(log, statement, operations):
+    Tag.objects.create(code="a")
+    log.rows()
+    with context(user=1):
+        execute(statement)
+    rows = log.rows()
+    assert "".join(row.operation for row in rows) == operations
+    assert {(row.context["user"], row.context["SQL"]) for row in rows} == {(1, statement)}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM todos_tag FOR UPDATE", "EXPLAIN DELETE FROM todos_tag", "SELECT 'DELETE FROM todos_tag'", "SHOW lock_timeout"],
+)
+def test_a13_a_read_gets_no_message(log, statement):
+    with context(user=1), transaction.atomic():
+        execute(statement)
+        (_, [(transaction_id,)]) = execute("SELECT pg_current_xact_id_if_assigned()")
+    assert "FOR UPDATE" in statement or transaction_id is None
+    assert log.rows() == []
+    assert log.messages == 0
+
+
+def test_a7_results_are_the_users():
+    with context(user=1):
+        assert execute("INSERT INTO todos_tag VALUES ('a'), ('b') RETURNING code") == (2, [("a",), ("b",)])
+        assert execute("UPDATE todos_tag SET code = code || 'x'") == (2, None)
+        assert Tag.objects.filter(code="ax").delete() == (1, {"todos.Tag": 1})
+
+
+def test_percent_signs_and_parameters(log):
+    with context(text="100%40 %s %(a)s", dash="a--b", comment="*/ /*", quote="'\"\\", email="user@example.com"):
+        execute("INSERT INTO todos_tag VALUES (%s), ('50%%')", ["a%sb"])
+        execute("INSERT INTO todos_tag VALUES ('60%')")
+        execute("INSERT INTO todos_tag VALUES (%(name)s)", {"name": "it's"})
+    assert sorted(Tag.objects.values_list("code", flat=True)) == ["50%", "60%", "a%sb", "it's"]
+    for found in contexts(log):
+        assert found == {
+            "text": "100%40 %s %(a)s",
+            "dash": "a--b",
+            "comment": "*/ /*",
+            "quote": "'\"\\",
+            "email": "user@example.com",
+        }
+
+
+def test_a3_any_unicode_with_non_standard_strings(log):
+    value = "/s?q=a&b=c \\ ' é \U0001f600 \\' \\u0041"
+    with connection.cursor() as cursor:
+        if connection.pg_version < 190000:
+            cursor.execute("SET standard_conforming_strings = off")
+    try:
+        with context(value=value):
+            execute("INSERT INTO todos_tag VALUES (1)")
+    finally:
+        execute("RESET standard_conforming_strings")
+    assert contexts(log) == [{"value": value}]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "composed"])
+def test_statements_that_are_not_str(log, kind):
+    statement = sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier("todos_tag"), sql.Literal("é%"))
+    with context(user=1):
+        execute(statement if kind == "composed" else b"INSERT INTO todos_tag VALUES ('\xc3\xa9%')")
+    assert Tag.objects.get().code == "é%"
+    assert contexts(log) == [{"user": 1}]
+
+
+def test_a1_an_error_is_the_users_and_the_statement_is_sent_once(log):
+    TodoList.objects.create(name="a")
+    log.rows()
+    sent = []
+
+    def count(run, *arguments):
+        sent.append(arguments[0])
+        return run(*arguments)
+
+    with context(user=1), transaction.atomic(), connection.execute_wrapper(count):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            TodoList.objects.create(name="a")
+        assert len([text for text in sent if "INSERT" in text]) == 1
+        assert TodoList.objects.get_or_create(name="a")[1] is False
+        TodoList.objects.create(name="b")
+    assert contexts(log) == [{"user": 1}]
+
+
+def test_b3_user_data_is_never_context(log):
+    Todo.objects.create(task='hi /*Bemi {"u": "CEO"} Bemi*/')
+    Todo.objects.create(task="SELECT pg_logical_emit_message(true, '_bemi', '{}');")
+    with context(user=1):
+        Todo.objects.create(task="'); SELECT pg_logical_emit_message(true, '_bemi', '{\"user\": 2}'); --")
+    assert contexts(log) == [{}, {}, {"user": 1}]
+
+
+def test_a8_every_alias(log):
+    other = ContextLog("other")
+    try:
+        with context(user=1):
+            Tag.objects.using("other").create(code="a")
+        assert contexts(other) == [{"user": 1}]
+        assert log.rows() == []
+    finally:
+        other.close()
+
+
+def test_d1_each_row_its_own_context(log):
+    with transaction.atomic():
+        with context(user=1):
+            Tag.objects.create(code="a")
+        with context(user=2):
+            Tag.objects.create(code="b")
+    assert contexts(log) == [{"user": 1}, {"user": 2}]
+
+
+def test_d2_no_scope_does_not_inherit(log):
+    with transaction.atomic():
+        with context(user=1):
+            Tag.objects.create(code="a")
+        Tag.objects.create(code="b")
+        with pytest.raises(LookupError), transaction.atomic():
+            Tag.objects.create(code="lost with its savepoint")
+            raise LookupError
+        Tag.objects.create(code="c")
+    Tag.objects.create(code="d")
+    assert contexts(log) == [{"user": 1}, {}, {}, {}]
+    assert log.messages == 3
+
+
+def test_p9_nothing_is_left_for_the_next_transaction(log):
+    with pytest.raises(LookupError), context(user=1), transaction.atomic():
+        Tag.objects.create(code="a")
+        raise LookupError
+    with transaction.atomic():
+        Tag.objects.create(code="b")
+    assert contexts(log) == [{}]
+    assert log.messages == 0
+
+
+def test_p13_no_session_state(log):
+    with context(user=1):
+        Tag.objects.create(code="a")
+    changed = "SELECT name FROM pg_settings WHERE source = 'session'"
+    (_, before) = execute(changed)
+    with context(user=2):
+        Tag.objects.create(code="b")
+    assert execute(changed)[1] == before
+    Tag.objects.create(code="c")
+    assert contexts(log) == [{"user": 1}, {"user": 2}, {}]
+
+
+def test_executemany(log):
+    with context(user=1), connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO todos_tag VALUES (%s)", [["a"], ["b"]])
+        assert cursor.rowcount in (1, 2)
+    assert contexts(log) == [{"user": 1}] * 2
+    with pytest.raises(IntegrityError), context(user=1), connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO todos_tag VALUES (%s)", [["a"]])
+    assert connection.get_autocommit()
+
+
+def test_procedures_that_commit(log):
+    execute("CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$BEGIN INSERT INTO todos_tag VALUES ('p'); COMMIT; END$$")
+    try:
+        with context(user=1):
+            execute("CALL fill()")
+            with transaction.atomic():
+                execute("DO $$BEGIN DELETE FROM todos_tag; END$$")
+    finally:
+        execute("DROP PROCEDURE fill")
+    assert contexts(log) == [{}, {"user": 1}]
+
+
+def test_emit_context(log):
+    execute("CREATE FUNCTION fill() RETURNS void LANGUAGE sql AS $$INSERT INTO todos_tag VALUES ('f')$$")
+    try:
+        with context(user=1), transaction.atomic():
+            emit_context()
+            execute("SELECT fill()")
+    finally:
+        execute("DROP FUNCTION fill")
+    assert contexts(log) == [{"user": 1}]
+
+
+def test_emit_context_outside_of_a_transaction():
+    with pytest.raises(ConfigurationError, match="atomic"):
+        emit_context()
+
+
+def test_emit_context_is_not_inherited_by_what_has_no_scope(log):
+    with transaction.atomic():
+        with context(user=1):
+            emit_context()
+        Tag.objects.create(code="a")
+    assert contexts(log) == [{}]
+
+
+def test_a_broken_transaction_fails_as_ever():
+    TodoList.objects.create(name="a")
+    with context(user=1), transaction.atomic():
+        with pytest.raises(IntegrityError):
+            TodoList.objects.create(name="a")
+        with pytest.raises(DatabaseError, match=r"atomic|aborted"):
+            TodoList.objects.create(name="b")
+        transaction.set_rollback(True)
+
+
+def test_server_side_cursors_read_as_ever():
+    Tag.objects.create(code="a")
+    with context(user=1):
+        assert [tag.code for tag in Tag.objects.iterator()] == ["a"]
+
+
+def test_queries_show_the_users_statement():
+    with context(user=1), CaptureQueriesContext(connection) as captured:
+        Tag.objects.create(code="a")
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO todos_tag VALUES (%s)", [["b"]])
+    assert [query["sql"] for query in captured if "INSERT" in query["sql"]] == [
+        """INSERT INTO "todos_tag" ("code") VALUES ('a')""",
+        "1 times: INSERT INTO todos_tag VALUES (%s)",
+    ]
+    assert not [query for query in captured if "emit_message" in query["sql"]]
+
+
+def test_installed_once_and_below_wrappers_of_others():
+    def other(run, *arguments):
+        return run(*arguments)
+
+    fresh = connection.copy()
+    try:
+        with fresh.execute_wrapper(other):
+            install_on_connection(None, fresh)
+            install_on_connection(None, fresh)
+        assert [type(wrapper) for wrapper in fresh.execute_wrappers] == [ContextSender]
+    finally:
+        fresh.close()
+
+
+@pytest.mark.skipif(not is_psycopg3, reason="psycopg 3 only")
+class TestPsycopg3:
+    """What only psycopg 3 has."""
+
+    @pytest.fixture
+    def server_binding(self):
+        connection.close()
+        connection.settings_dict["OPTIONS"]["server_side_binding"] = True
+        yield
+        connection.close()
+        del connection.settings_dict["OPTIONS"]["server_side_binding"]
+
+    @pytest.mark.usefixtures("server_binding")
+    def test_server_side_binding(self, log):
+        with context(user=1):
+            Tag.objects.create(code="a")
+            with transaction.atomic():
+                Tag.objects.create(code="b")
+            assert execute("DELETE FROM todos_tag WHERE code = %s RETURNING code", ["a"]) == (1, [("a",)])
+            with pytest.raises(IntegrityError):
+                Tag.objects.create(code="b")
+        assert connection.get_autocommit()
+        assert contexts(log) == [{"user": 1}] * 3
+
+    @pytest.mark.parametrize("block", [transaction.atomic, lambda: transaction.atomic(savepoint=False)])
+    def test_pipeline(self, log, block):
+        with context(user=1), block(), connection.cursor() as cursor, connection.connection.pipeline():
+            cursor.execute("INSERT INTO todos_tag VALUES (%s)", ["a"])
+            cursor.execute("INSERT INTO todos_tag VALUES (%s)", ["b"])
+        assert contexts(log) == [{"user": 1}] * 2
+
+    def test_pipeline_in_autocommit(self, log):
+        with context(user=1), connection.cursor() as cursor, connection.connection.pipeline():
+            cursor.execute("INSERT INTO todos_tag VALUES (%s)", ["a"])
+            cursor.execute("INSERT INTO todos_tag VALUES (%s) RETURNING code", ["b"])
+            assert cursor.fetchall() == [("b",)]
+        assert contexts(log) == [{"user": 1}] * 2
+
+    def test_results_of_several_statements(self):
+        with context(user=1), connection.cursor() as cursor:
+            cursor.execute("INSERT INTO todos_tag VALUES ('a') RETURNING code; SELECT 2")
+            assert cursor.fetchall() == [("a",)]
+            assert cursor.nextset()
+            assert cursor.fetchall() == [(2,)]
+            assert not cursor.nextset()

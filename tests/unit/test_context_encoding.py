@@ -1,0 +1,178 @@
+"""Any context becomes JSON that jsonb accepts; what had to be altered is named and counted."""
+
+import datetime
+import decimal
+import json
+import logging
+import math
+import uuid
+
+import pytest
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bemi_orm.transport import counters
+from bemi_orm.transport.encoding import encode
+from bemi_orm.transport.message import build_message, without_message
+from bemi_orm.transport.scope import Scope
+
+LIMIT = 65_536
+
+
+@pytest.fixture(autouse=True)
+def _fresh_counters():
+    counters.reset()
+    yield
+    counters.reset()
+
+
+class Unprintable:
+    def __str__(self):
+        raise LookupError("secret")
+
+
+class Printable:
+    def __str__(self):
+        return "as text"
+
+
+def decoded(context, limit=LIMIT):
+    text = encode(context, limit)
+    assert text.isascii()
+    assert len(text) <= limit
+    return json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC), "2024-01-02T00:00:00Z"),
+        (datetime.time(1, 2, tzinfo=datetime.UTC), "01:02:00+00:00"),
+        (decimal.Decimal("1.10"), "1.10"),
+        (datetime.timedelta(seconds=1), "P0DT00H00M01S"),
+        (gettext_lazy("word"), "word"),
+        (SimpleLazyObject(Printable), "as text"),
+        ({2, 1}, [1, 2]),
+        (b"caf\xc3\xa9\xff", "café\\xff"),
+        (memoryview(b"a"), "a"),
+        (Printable(), "as text"),
+        ({"deep": [Printable()]}, {"deep": ["as text"]}),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        ([1.5, math.inf], [1.5, "inf"]),
+        ({1: "a", None: "b", (1, 2): "c"}, {"1": "a", "None": "b", "(1, 2)": "c"}),
+        (2**80, 2**80),
+        (True, True),
+    ],
+)
+def test_a15_values(value, expected):
+    assert decoded({"key": value, "other": 1}) == {"key": expected, "other": 1}
+
+
+def test_a15_keys_become_strings():
+    assert decoded({1: "a", (1, 2): "b"}) == {"1": "a", "(1, 2)": "b"}
+
+
+def test_a15_the_worst_value_costs_only_its_key(caplog):
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert decoded({"bad": Unprintable(), "huge": 10**5_000, "good": 1}) == {
+                "bad": "[Unprintable: LookupError]",
+                "huge": "[int: ValueError]",
+                "good": 1,
+            }
+    assert counters.counts()[counters.VALUE_DROPPED] == 6
+    assert len([record for record in caplog.records if "value_dropped" in record.message]) == 2
+    assert "secret" not in caplog.text
+
+
+def test_a15_cycles_and_depth():
+    cycle = {"a": 1}
+    cycle["self"] = cycle
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    found = decoded({"cycle": cycle, "deep": deep, "good": 1})
+    assert found["cycle"] == {"a": 1, "self": "[cycle]"}
+    assert "[too deep]" in json.dumps(found["deep"])
+    assert found["good"] == 1
+
+
+def test_characters_that_jsonb_cannot_hold_are_replaced_and_named():
+    found = decoded({"nul": "a\0b", "half": ["\ud83d x"], "\udc00": 1, "whole": "\U0001f600", "text": r"\u0000"})
+    assert found == {
+        "nul": "a\ufffdb",
+        "half": ["\ufffd x"],
+        "\ufffd": 1,
+        "whole": "\U0001f600",
+        "text": r"\u0000",
+        "_bemi_replaced": ["nul", "half", "\ufffd"],
+    }
+    assert counters.counts() == {counters.CHARACTERS_REPLACED: 1}
+
+
+def test_a19_the_largest_keys_give_way():
+    found = decoded({"small": 1, "large": "x" * 900, "larger": "x" * 1_000, "medium": "x" * 100}, 1_000)
+    assert found == {
+        "small": 1,
+        "large": "[truncated]",
+        "larger": "[truncated]",
+        "medium": "x" * 100,
+        "_bemi_truncated": ["larger", "large"],
+    }
+    assert counters.counts() == {counters.TRUNCATED: 1}
+
+
+def test_a19_nothing_fits():
+    assert decoded({str(number): number for number in range(1_000)}, 100) == {"_bemi_truncated": ["*"]}
+
+
+def test_a19_two_megabytes():
+    assert len(encode({"a": "x" * 2_000_000, "b": 1}, LIMIT)) < 100
+
+
+def test_a20_the_key_sql_is_reserved():
+    found = payload(build_message(Scope({"SQL": "mine", "a": 1}), "UPDATE t"))
+    assert found == {"a": 1, "_SQL": "mine", "SQL": "UPDATE t"}
+
+
+def test_sql_is_cut_to_its_limit(settings):
+    settings.BEMI_SQL_MAX_LENGTH = 10
+    assert payload(build_message(None, "UPDATE t SET a = 1")) == {"SQL": "UPDATE t \u2026"}
+
+
+def test_a20_sql_is_optional(settings):
+    settings.BEMI_CAPTURE_SQL = False
+    assert payload(build_message(Scope({"a": 1}), "UPDATE t")) == {"a": 1}
+    assert payload(build_message(None, "UPDATE t")) == {}
+
+
+def test_a16_whatever_fails_leaves_a_message():
+    def source():
+        raise LookupError("secret")
+
+    assert payload(build_message(Scope({"a": 1}, source), "UPDATE t")) == {"_bemi_error": "LookupError"}
+    assert counters.counts() == {counters.MESSAGE_FAILED: 1}
+
+
+def test_the_statement_is_shown_without_its_message():
+    message = build_message(Scope({"a": "') WHERE"}), "UPDATE t")
+    assert without_message(f"BEGIN; {message}UPDATE t") == "BEGIN; UPDATE t"
+    assert without_message("UPDATE t") == "UPDATE t"
+
+
+@given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers() | st.floats(), st.lists, max_leaves=5)))
+def test_a4_no_value_leaves_the_literal(data):
+    message = build_message(Scope({"a": data}), None)
+    assert message.count("'") == 4
+    for sign in ("%", "*", "--"):
+        assert sign not in message
+    assert payload(message)["a"].keys() == {key.replace("\0", "\ufffd") for key in data}
+
+
+def payload(message):
+    literal = message.partition(" E'")[2].partition("'")[0]
+    return json.loads(literal.replace("\\\\", "\\"))
