@@ -14,8 +14,16 @@ SERVERS: list[EmbeddedPostgres] = []
 
 def pytest_addoption(parser):
     group = parser.getgroup("bemi_orm")
-    group.addoption("--dsn", default=os.environ.get("BEMI_TEST_DSN"), help="use this server (superuser, wal_level=logical)")
-    group.addoption("--pg-bin", default=os.environ.get("BEMI_TEST_PG_BIN"), help="start this folder's postgres instead of the wheel's")
+    group.addoption(
+        "--dsn",
+        default=os.environ.get("BEMI_TEST_DSN"),
+        help="use this server (superuser, wal_level=logical)",
+    )
+    group.addoption(
+        "--pg-bin",
+        default=os.environ.get("BEMI_TEST_PG_BIN"),
+        help="start this folder's postgres instead of the wheel's",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -23,6 +23,8 @@ from types import TracebackType
 from typing import Any, Final
 
 import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import make_dsn
 
 from bemi_orm.exceptions import ConfigurationError
 
@@ -82,9 +84,9 @@ class EmbeddedPostgres:
         """Connection parameters for libpq."""
         return {"host": "127.0.0.1", "port": str(self.port), "user": "postgres", "dbname": database}
 
-    def connect(self, database: str = "postgres") -> psycopg2.extensions.connection:
+    def connect(self, database: str = "postgres") -> Connection:
         """Open a connection in autocommit mode."""
-        connection = psycopg2.connect(**self.parameters(database))
+        connection: Connection = psycopg2.connect(make_dsn(**self.parameters(database)))
         connection.autocommit = True
         return connection
 
@@ -188,9 +190,9 @@ class EmbeddedPostgres:
         return target / package.name / "pginstall" / "bin"
 
     def _run_initdb(self) -> None:
-        command = [self._bin_dir / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"]
-        options = ["-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        outcome = subprocess.run([*command, *options], capture_output=True, text=True, **self._as_user())
+        command = [str(self._bin_dir / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
+        command += ["-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        outcome = subprocess.run(command, capture_output=True, text=True, **self._as_user())
         if outcome.returncode != 0:
             raise ConfigurationError(f"initdb failed:\n{outcome.stderr.strip()}")
 

@@ -57,7 +57,9 @@ def set_up(*, dry_run: bool, accept_gap: bool, report: Report, warn: Report) -> 
     source, writer = open_source(), open_writer()
     with closing(source), closing(writer):
         identity = source.identify()
-        options = _setup_options(writer.table.schema_beside(identity.system_identifier, identity.database_oid))
+        options = _setup_options(
+            writer.table.schema_beside(identity.system_identifier, identity.database_oid)
+        )
         with closing(connect_sql(libpq_parameters(settings.SOURCE_DATABASE))) as connection:
             check_source(connection, options.slot)
             plan = plan_setup(connection, options)
@@ -85,7 +87,9 @@ def _setup_options(own_schema: str | None) -> SetupOptions:
     )
 
 
-def _ensure_checkpoint(source: ReplicationSource, writer: Writer, *, accept_gap: bool, report: Report) -> None:
+def _ensure_checkpoint(
+    source: ReplicationSource, writer: Writer, *, accept_gap: bool, report: Report
+) -> None:
     slot = read_slot(source.catalog, source.slot)
     assert slot is not None
     identity = source.identify()

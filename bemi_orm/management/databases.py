@@ -12,9 +12,30 @@ from django.db.models import Model
 from bemi_orm.exceptions import ConfigurationError
 
 LIBPQ_OPTIONS: Final = frozenset(
-    "application_name channel_binding connect_timeout gssencmode hostaddr keepalives keepalives_count "
-    "keepalives_idle keepalives_interval krbsrvname options passfile service sslcert sslcrl sslkey sslmode "
-    "sslnegotiation sslpassword sslrootcert target_session_attrs tcp_user_timeout".split()
+    [
+        "application_name",
+        "channel_binding",
+        "connect_timeout",
+        "gssencmode",
+        "hostaddr",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "krbsrvname",
+        "options",
+        "passfile",
+        "service",
+        "sslcert",
+        "sslcrl",
+        "sslkey",
+        "sslmode",
+        "sslnegotiation",
+        "sslpassword",
+        "sslrootcert",
+        "target_session_attrs",
+        "tcp_user_timeout",
+    ]
 )
 """What OPTIONS may hold for libpq; the rest is for Django or for its driver."""
 
@@ -22,7 +43,9 @@ LIBPQ_OPTIONS: Final = frozenset(
 def libpq_parameters(alias: str = DEFAULT_DB_ALIAS) -> dict[str, str]:
     """Give the connection keywords of an alias; raises ConfigurationError where it is not PostgreSQL."""
     if alias not in connections.settings:
-        raise ConfigurationError(f"DATABASES has no alias {alias!r}; see BEMI_DATABASE and BEMI_SOURCE_DATABASE.")
+        raise ConfigurationError(
+            f"DATABASES has no alias {alias!r}; see BEMI_DATABASE and BEMI_SOURCE_DATABASE."
+        )
     if connections[alias].vendor != "postgresql":
         raise ConfigurationError(f"The alias {alias!r} is not PostgreSQL; bemi_orm captures PostgreSQL only.")
     settings: Mapping[str, Any] = connections[alias].settings_dict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg2
 from psycopg2 import errors, sql
@@ -103,8 +104,7 @@ class ReplicationSource:
         """
         self._replication = connect_replication(self._parameters)
         command = sql.SQL(
-            "START_REPLICATION SLOT {} LOGICAL {} "
-            "(proto_version '1', publication_names {}, messages 'true')"
+            "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages 'true')"
         ).format(
             sql.Identifier(self.slot),
             sql.SQL(format_lsn(checkpoint_lsn)),
@@ -113,7 +113,7 @@ class ReplicationSource:
         with self._replication.cursor() as cursor:
             self._read_feedback_interval()
             try:
-                cursor.start_replication_expert(command, decode=False)
+                cursor.start_replication_expert(command, decode=False)  # type: ignore[no-untyped-call]
             except errors.ObjectInUse as error:
                 raise SlotInUseError(f"{error}".strip() + " Waiting until it is free.") from error
             except errors.UndefinedObject as error:
@@ -177,11 +177,13 @@ class ReplicationSource:
 
     def _read_feedback_interval(self) -> None:
         """A quarter of `wal_sender_timeout`, at most five seconds, so that idle positions move on, too."""
-        row = self._query_one("SELECT setting::float / 1000 FROM pg_settings WHERE name = 'wal_sender_timeout'")
+        row = self._query_one(
+            "SELECT setting::float / 1000 FROM pg_settings WHERE name = 'wal_sender_timeout'"
+        )
         timeout_seconds = float(row[0])
         self._feedback_interval_seconds = min(5.0, timeout_seconds / 4) if timeout_seconds else 5.0
 
-    def _query_one(self, query: str) -> tuple[str, ...]:
+    def _query_one(self, query: str) -> tuple[Any, ...]:
         try:
             with self.catalog.cursor() as cursor:
                 cursor.execute(query)

@@ -46,11 +46,11 @@ class Step:
                 f"Could not {self.description} within {self.lock_timeout_seconds} s. {self.when_locked} "
                 "The steps before it are done; run setup again for the rest."
             ) from error
-        except (psycopg2.OperationalError, psycopg2.ProgrammingError, psycopg2.NotSupportedError) as error:
+        except psycopg2.Error as error:
             if connection.closed:
                 raise SourceUnavailableError(
                     f"The tracked database does not answer: {error}".strip()
                 ) from error
             raise SetupError(
-                f"Could not {self.description}: {error.diag.message_primary}. Mend that, and run setup again."
+                f"Could not {self.description}: {error.diag.message_primary or error}. Mend that, and run setup again."
             ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg2 import sql
@@ -68,7 +68,10 @@ class CheckpointTable:
             "FROM {schema}.bemi_checkpoint WHERE source = %(source)s",
             {"source": source},
         )
-        return None if row is None else Checkpoint(*row[:5], parse_lsn(row[5]), row[6])
+        if row is None:
+            return None
+        *identity, confirmed_lsn, epoch = row
+        return Checkpoint(*identity, confirmed_lsn=parse_lsn(confirmed_lsn), epoch=epoch)
 
     def create(self, checkpoint: Checkpoint) -> None:
         """Store the first checkpoint of a source."""
@@ -97,10 +100,7 @@ class CheckpointTable:
         )
         if row is None:
             raise FencedError("Another worker took the checkpoint over at the same moment.")
-        return Checkpoint(
-            checkpoint.source, checkpoint.system_identifier, timeline, checkpoint.database_oid,
-            checkpoint.slot, parse_lsn(row[0]), row[1],
-        )  # fmt: skip
+        return replace(checkpoint, timeline=timeline, confirmed_lsn=parse_lsn(row[0]), epoch=row[1])
 
     def advance(self, checkpoint: Checkpoint, confirmed_lsn: int) -> None:
         """Move forward inside the running transaction; raises FencedError under another owner."""

@@ -42,4 +42,6 @@ def destination_errors(*expected: type[psycopg2.Error]) -> Iterator[None]:
     except errors.UndefinedTable as error:
         raise NotMigratedError(f"{error.diag.message_primary}. Run: manage.py migrate") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise DestinationUnavailableError(f"The destination database does not answer: {error}".strip()) from error
+        raise DestinationUnavailableError(
+            f"The destination database does not answer: {error}".strip()
+        ) from error

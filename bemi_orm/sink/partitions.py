@@ -47,7 +47,11 @@ def _exists(connection: Connection, schema: str, name: str) -> bool:
 
 def _create(connection: Connection, schema: str, name: str, first: datetime, last: datetime) -> None:
     statement = sql.SQL("CREATE TABLE {}.{} PARTITION OF {}.changes FOR VALUES FROM ({}) TO ({})").format(
-        sql.Identifier(schema), sql.Identifier(name), sql.Identifier(schema), sql.Literal(first), sql.Literal(last)
+        sql.Identifier(schema),
+        sql.Identifier(name),
+        sql.Identifier(schema),
+        sql.Literal(first),
+        sql.Literal(last),
     )
     try:
         with destination_errors(errors.LockNotAvailable), connection, connection.cursor() as cursor:
@@ -57,6 +61,7 @@ def _create(connection: Connection, schema: str, name: str, first: datetime, las
         return
     except (psycopg2.ProgrammingError, psycopg2.IntegrityError, errors.LockNotAvailable) as error:
         logger.warning(
-            "Partition %s was not made, its changes go to changes_default: %s", name, error.diag.message_primary
+            "Partition %s was not made, its changes go to changes_default: %s",
+            name,
+            error.diag.message_primary,
         )
-

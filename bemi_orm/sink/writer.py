@@ -68,7 +68,11 @@ class Writer:
         """Copy changes into the open transaction, or begin one."""
         assert self._connection is not None
         copy_changes(
-            self._connection, self.table.schema, changes, database=self._database, source_hash=self._source_hash
+            self._connection,
+            self.table.schema,
+            changes,
+            database=self._database,
+            source_hash=self._source_hash,
         )
 
     def commit(self, confirmed_lsn: int) -> None:

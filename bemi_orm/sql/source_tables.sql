@@ -22,6 +22,12 @@ member AS MATERIALIZED (
     FROM root CROSS JOIN LATERAL pg_catalog.pg_partition_tree(root.oid) tree
     WHERE root.relkind = 'p' AND tree.isleaf
 ),
+listing AS MATERIALIZED (
+    SELECT r.prrelid, p.pubname
+    FROM pg_catalog.pg_publication_rel r
+    JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
+    WHERE to_jsonb(r) ->> 'prattrs' IS NOT NULL
+),
 hiding AS MATERIALIZED (
     SELECT t.schemaname, t.tablename, p.pubname
     FROM pg_catalog.pg_publication p
@@ -58,12 +64,9 @@ SELECT
         WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped ORDER BY a.attnum
     ),
     ARRAY(
-        SELECT p.pubname::text
-        FROM pg_catalog.pg_publication_rel r
-        JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
-        WHERE to_jsonb(r) ->> 'prattrs' IS NOT NULL
-          AND (r.prrelid = c.oid OR r.prrelid IN (SELECT pg_catalog.pg_partition_ancestors(c.oid)))
-        ORDER BY p.pubname
+        SELECT l.pubname::text FROM listing l
+        WHERE l.prrelid = c.oid OR l.prrelid IN (SELECT pg_catalog.pg_partition_ancestors(c.oid))
+        ORDER BY l.pubname
     ),
     ARRAY(
         SELECT h.pubname::text FROM hiding h

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
-from bemi_orm.exceptions import DecodeError
+from bemi_orm.exceptions import ContextError, DecodeError
 from bemi_orm.rows import PG_EPOCH_US, RowChange, widen_xid
 from bemi_orm.sink.copying import PendingChange, TransactionFacts
-from bemi_orm.stitching import ContextError, Stitcher, read_context
+from bemi_orm.stitching import EMPTY_CONTEXT, Stitcher, is_context, read_context
 from bemi_orm.wal.decoder import decode
 from bemi_orm.wal.encoders import RowEncoder, compile_encoder
 from bemi_orm.wal.frames import XLogData
@@ -19,8 +18,6 @@ from bemi_orm.wal.messages import Begin, Commit, Delete, Insert, Message, Relati
 from bemi_orm.wal.types import TypeFact
 
 logger = logging.getLogger(__name__)
-
-CONTEXT_PREFIX: Final = "_bemi"
 
 Describe = Callable[[Relation], tuple[tuple[str, ...], Mapping[int, TypeFact]]]
 IsTracked = Callable[[str, str], bool]
@@ -125,14 +122,14 @@ class Assembler:
             raise DecodeError(f"A row of relation {relation_id} came before its description", 1) from None
 
     def _context(self, message: Message) -> None:
-        if self._skipped or not message.transactional or message.prefix != CONTEXT_PREFIX:
+        if self._skipped or not is_context(message):
             return
         try:
             context = read_context(message.content, self._encoding)
         except ContextError as error:
             self.bad_contexts += 1
             logger.warning("The context at %s is left out: %s", format_lsn(message.lsn), error)
-            context = b"{}"
+            context = EMPTY_CONTEXT
         self._accept(self._stitcher.push_message(message.lsn, context))
 
     def _accept(self, stitched: Sequence[tuple[RowChange, bytes]]) -> None:

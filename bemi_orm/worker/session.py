@@ -26,7 +26,9 @@ class Session:
     stored_changes: how many changes this session made durable.
     """
 
-    def __init__(self, source: ReplicationSource, writer: Writer, assembler: Assembler, stored_lsn: int) -> None:
+    def __init__(
+        self, source: ReplicationSource, writer: Writer, assembler: Assembler, stored_lsn: int
+    ) -> None:
         self.stored_lsn = stored_lsn
         self.stored_changes = 0
         self._source, self._writer, self._assembler = source, writer, assembler

@@ -46,7 +46,9 @@ def test_wal_level_is_not_logical(tmp_path):
         assert "wal_level" in text
         assert "restart" in text.lower()
         with site.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM bemi_checkpoint)")
+            cursor.execute(
+                "SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM bemi_checkpoint)"
+            )
             assert cursor.fetchone() == (0, 0)
 
 

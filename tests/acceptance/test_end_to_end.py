@@ -17,6 +17,7 @@ for name in ("ann", "ben"):
     User.objects.create_user(name, password=name)
 """
 
+
 class Client:
     """One browser, as far as the server can tell."""
 
@@ -109,7 +110,10 @@ def test_every_change_is_there_once_in_order_with_its_context(site, address):
 
     home = by(ann, ann_id, "POST", "/lists/", {"name": "Home"})["id"]
     work = by(ben, ben_id, "POST", "/lists/", {"name": "Wörk ' -- /* % */"})["id"]
-    tasks = [{"task": "milk", "price": "9.90"}, {"task": "ünïcode 💾", "meta": {"deep": [1, {"n": 9007199254740993}]}}]
+    tasks = [
+        {"task": "milk", "price": "9.90"},
+        {"task": "ünïcode 💾", "meta": {"deep": [1, {"n": 9007199254740993}]}},
+    ]
     milk, other = by(ann, ann_id, "POST", f"/lists/{home}/todos/", {"todos": tasks})["ids"]
     by(ben, ben_id, "POST", f"/lists/{work}/todos/", {"todos": [{"task": f"job {n}"} for n in range(3)]})
     by(ann, ann_id, "PATCH", f"/todos/{milk}/", {"is_completed": True, "price": "1.10"})
@@ -119,7 +123,9 @@ def test_every_change_is_there_once_in_order_with_its_context(site, address):
         ann.send("POST", "/fail/")
 
     outside = site.connect()
-    journal.step(lambda: outside.cursor().execute("UPDATE todos_todo SET task = 'by hand' WHERE id = %s", [other]), {})
+    journal.step(
+        lambda: outside.cursor().execute("UPDATE todos_todo SET task = 'by hand' WHERE id = %s", [other]), {}
+    )
 
     def both_deleted_by_ann():
         before = journal.rows()
@@ -140,17 +146,25 @@ def test_every_change_is_there_once_in_order_with_its_context(site, address):
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(DEADLINE_SECONDS) == 0, site.log("worker")
     assert rows[: len(journal.expected)] == journal.expected
-    assert sorted(rows[len(journal.expected) :], key=lambda row: row[1:3]) == sorted(deleted, key=lambda row: row[1:3])
+    assert sorted(rows[len(journal.expected) :], key=lambda row: row[1:3]) == sorted(
+        deleted, key=lambda row: row[1:3]
+    )
     assert stored() == rows
 
-    cursor.execute("SELECT count(*), bool_and(committed_at = pg_xact_commit_timestamp(transaction_id::text::xid)), "
-                   "count(DISTINCT id), bool_and(id > lag) FROM (SELECT *, lag(id) OVER (ORDER BY position, ordinal) FROM changes) c")
+    cursor.execute(
+        "SELECT count(*), bool_and(committed_at = pg_xact_commit_timestamp(transaction_id::text::xid)), "
+        "count(DISTINCT id), bool_and(id > lag) FROM (SELECT *, lag(id) OVER (ORDER BY position, ordinal) FROM changes) c"
+    )
     count, committed_at_is_the_servers, ids, rising = cursor.fetchone()
     assert (committed_at_is_the_servers, ids, rising) == (True, count, True)
-    cursor.execute("SELECT count(DISTINCT context ->> 'request_id'), count(DISTINCT transaction_id) FROM changes "
-                   "WHERE \"table\" = 'todos_todo' AND operation = 'CREATE'")
+    cursor.execute(
+        "SELECT count(DISTINCT context ->> 'request_id'), count(DISTINCT transaction_id) FROM changes "
+        "WHERE \"table\" = 'todos_todo' AND operation = 'CREATE'"
+    )
     assert cursor.fetchone() == (2, 2)
-    cursor.execute("SELECT count(*) FROM changes WHERE \"table\" IN ('django_session', 'django_migrations', 'changes', 'bemi_checkpoint')")
+    cursor.execute(
+        "SELECT count(*) FROM changes WHERE \"table\" IN ('django_session', 'django_migrations', 'changes', 'bemi_checkpoint')"
+    )
     assert cursor.fetchone() == (0,)
 
 

@@ -41,9 +41,30 @@ END LOOP; END $$
 def read_with_pg_recvlogical(rig: Rig, bin_dir: Path, rows: int) -> float:
     """Changes a second that the server's own reader takes in, from a slot of its own, into nothing."""
     end = format_lsn(rig.wal_position())
-    command = [bin_dir / "pg_recvlogical", "-d", rig.name, "-h", "127.0.0.1", "-p", rig.parameters["port"],
-               "-U", "postgres", "--slot", f"{rig.slot}_b", "--start", "--endpos", end, "-f", "/dev/null",
-               "-o", "proto_version=1", "-o", f"publication_names={rig.publication}", "-o", "messages=true"]
+    command = [
+        bin_dir / "pg_recvlogical",
+        "-d",
+        rig.name,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        rig.parameters["port"],
+        "-U",
+        "postgres",
+        "--slot",
+        f"{rig.slot}_b",
+        "--start",
+        "--endpos",
+        end,
+        "-f",
+        "/dev/null",
+        "-o",
+        "proto_version=1",
+        "-o",
+        f"publication_names={rig.publication}",
+        "-o",
+        "messages=true",
+    ]
     started = time.perf_counter()
     subprocess.run(command, check=True)
     return rows / (time.perf_counter() - started)
@@ -51,7 +72,9 @@ def read_with_pg_recvlogical(rig: Rig, bin_dir: Path, rows: int) -> float:
 
 def measure(rows: int, bin_dir: Path, profile: bool) -> tuple[float, float]:
     """One run on a server of its own: changes a second of pg_recvlogical, and of our worker."""
-    with EmbeddedPostgres(bin_dir, {"synchronous_commit": "on", "fsync": "on", "max_wal_size": "8GB"}) as server:
+    with EmbeddedPostgres(
+        bin_dir, {"synchronous_commit": "on", "fsync": "on", "max_wal_size": "8GB"}
+    ) as server:
         rig = Rig(f"postgresql://postgres@127.0.0.1:{server.port}/postgres")
         rig.sql.execute(TABLE)
         rig.sql.execute(FILL, [rows])
@@ -68,7 +91,11 @@ def measure(rows: int, bin_dir: Path, profile: bool) -> tuple[float, float]:
         if profile:
             profiler.disable()
             pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
-        assert stored == rows == rig.fetch("SELECT count(*) FROM changes WHERE context @> '{\"user_id\": 187234}'")[0][0]
+        assert (
+            stored
+            == rows
+            == rig.fetch("SELECT count(*) FROM changes WHERE context @> '{\"user_id\": 187234}'")[0][0]
+        )
         return reader, rows / took_seconds
 
 
@@ -85,7 +112,9 @@ def main() -> None:
     runs = [measure(options.rows, bin_dir, options.profile) for _ in range(options.runs)]
     for reader, worker in runs:
         print(f"pg_recvlogical {reader:9,.0f}/s   bemi worker {worker:9,.0f}/s   ratio {worker / reader:.2f}")
-    print(f"medians: {statistics.median(r for r, _ in runs):,.0f}/s and {statistics.median(w for _, w in runs):,.0f}/s")
+    print(
+        f"medians: {statistics.median(r for r, _ in runs):,.0f}/s and {statistics.median(w for _, w in runs):,.0f}/s"
+    )
 
 
 if __name__ == "__main__":

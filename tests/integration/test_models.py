@@ -64,13 +64,13 @@ def test_created_at_is_when_the_row_was_stored():
 @pytest.mark.parametrize("digits", ["1.10", "-0.00", "12345678901234567890.12345678901234567890", "1e-7"])
 def test_c1_number_with_fraction_is_a_decimal_with_its_scale(digits):
     with connection.cursor() as cursor:
-        cursor.execute("SELECT jsonb_build_object('price', %s::numeric)::text", [digits])
-        [image] = cursor.fetchone()
+        cursor.execute("SELECT jsonb_build_object('price', %s::numeric)::text, %s::numeric::text", [digits, digits])
+        image, text = cursor.fetchone()
     store(after=image, before=image)
     change = Change.objects.get()
     for value in (change.after["price"], change.before["price"], Change.objects.values_list("after__price", flat=True)[0]):
         assert isinstance(value, Decimal)
-        assert str(value) == format(Decimal(digits), "f")
+        assert format(value, "f") == text
 
 
 def test_c2_bigint_is_exact():
@@ -104,7 +104,7 @@ def test_c2_number_beyond_the_limit_of_python_ints_can_be_read():
 )
 def test_value_in_a_filter_has_the_form_that_to_jsonb_gives(sql, value):
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL TimeZone = 'UTC'; SELECT jsonb_build_object('v', {sql})::text")
+        cursor.execute(f"SELECT jsonb_build_object('v', {sql})::text")
         [image] = cursor.fetchone()
     store(after=image)
     assert Change.objects.after({"v": value}).exists()

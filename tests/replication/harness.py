@@ -88,7 +88,9 @@ class Rig:
 
     def worker(self, **options):
         options.setdefault("should_stop", lambda: False)
-        return Worker(self.source(), self.writer(), tracking_for=lambda own: lambda schema, table: True, **options)
+        return Worker(
+            self.source(), self.writer(), tracking_for=lambda own: lambda schema, table: True, **options
+        )
 
     def drain(self):
         worker = self.worker(drain=True)
@@ -106,7 +108,9 @@ class Rig:
             "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), tracking_for=lambda own: lambda s, t: True,\n"
             "       should_stop=lambda: False).run()\n"
         )
-        return subprocess.Popen([sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ)
+        return subprocess.Popen(
+            [sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ
+        )
 
     def fetch(self, query, *parameters):
         self.sql.execute(query, parameters or None)
@@ -117,9 +121,17 @@ class Rig:
 
     def confirmed_flush(self):
         [[position]] = self.fetch(
-            "SELECT (confirmed_flush_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = %s", self.slot
+            "SELECT (confirmed_flush_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = %s",
+            self.slot,
         )
         return position
+
+    def slot_is_active(self):
+        [[active]] = self.fetch("SELECT active FROM pg_replication_slots WHERE slot_name = %s", self.slot)
+        return active
+
+    def slot_is_free(self):
+        return not self.slot_is_active()
 
     def checkpoint(self):
         [[position]] = self.fetch("SELECT (confirmed_lsn - '0/0')::bigint FROM bemi_checkpoint")
@@ -153,7 +165,8 @@ class Rig:
         while True:
             try:
                 cursor.execute(
-                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [self.slot]
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+                    [self.slot],
                 )
                 return
             except psycopg2.errors.ObjectInUse:

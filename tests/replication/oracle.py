@@ -71,6 +71,11 @@ class ScratchDatabase:
         return self
 
     def __exit__(self, *_):
+        # a test that failed has left its slot, which would keep the database
+        self.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+            "WHERE database = current_database()"
+        )
         self._connection.close()
         self._admin.cursor().execute(f"DROP DATABASE {self._name}")
         self._admin.close()

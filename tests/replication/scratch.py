@@ -64,8 +64,8 @@ class Scratch:
 
     def published(self):
         rows = self.fetch(
-            "SELECT prrelid::regclass::text FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid "
-            "WHERE p.pubname = %s",
+            "SELECT prrelid::regclass::text FROM pg_publication_rel "
+            "WHERE prpubid = (SELECT oid FROM pg_publication WHERE pubname = %s)",
             self.name,
         )
         return {name for (name,) in rows}
@@ -79,7 +79,8 @@ class Scratch:
             connection.close()
         with self._server() as cursor:
             cursor.execute(
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE %s",
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                "WHERE slot_name LIKE %s",
                 [f"{self.name}%"],
             )
             cursor.execute(f"DROP DATABASE {self.name} WITH (FORCE)")

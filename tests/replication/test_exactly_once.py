@@ -139,7 +139,9 @@ def test_s07_a_crash_within_a_copy_stores_its_rows_once(tracked):
         lock.cursor().execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
         tracked.sql.execute("COPY item FROM PROGRAM 'seq -f \"%.0f\tx\" 1 1000'")
         tracked.wait_until(
-            lambda: tracked.fetch("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'"),
+            lambda: tracked.fetch(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'"
+            ),
             "the worker waits to store",
         )
     finally:
@@ -147,7 +149,7 @@ def test_s07_a_crash_within_a_copy_stores_its_rows_once(tracked):
         process.wait()
     lock.rollback()
     tracked.wait_until(
-        lambda: not tracked.fetch("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active", tracked.slot),
+        tracked.slot_is_free,
         "the server notices the crash",
     )
 
@@ -202,7 +204,12 @@ def test_s11_d1_each_row_has_the_message_before_it(tracked):
 def test_s12_s13_s14_messages_that_are_nobodys_context(tracked):
     for statements in (
         ["INSERT INTO item VALUES (12)", "SELECT pg_logical_emit_message(true, '_bemi', '{\"late\": 1}')"],
-        ["SAVEPOINT s", "SELECT pg_logical_emit_message(true, '_bemi', '{}')", "ROLLBACK TO s", "INSERT INTO item VALUES (13)"],
+        [
+            "SAVEPOINT s",
+            "SELECT pg_logical_emit_message(true, '_bemi', '{}')",
+            "ROLLBACK TO s",
+            "INSERT INTO item VALUES (13)",
+        ],
         ["SELECT pg_logical_emit_message(false, '_bemi', '{\"x\": 1}')", "INSERT INTO item VALUES (14)"],
         ["SELECT pg_logical_emit_message(true, 'other', '{\"x\": 1}')", "INSERT INTO item VALUES (15)"],
         ["SELECT pg_logical_emit_message(true, '_bemi', 'no JSON')", "INSERT INTO item VALUES (16)"],
@@ -221,8 +228,9 @@ def test_s15_ten_thousand_rows_share_one_message(tracked):
     )
     assert tracked.drain() == 10_000
     assert tracked.changes("DISTINCT ON (position, ordinal) context") == [({"u": 7},)] * 10_000
-    assert tracked.fetch("SELECT array_agg(ordinal ORDER BY id) = array_agg(n) FROM changes, "
-                         "LATERAL (SELECT ordinal) o(n)") == [(True,)]
+    assert tracked.fetch(
+        "SELECT array_agg(ordinal ORDER BY id) = array_agg(n) FROM changes, LATERAL (SELECT ordinal) o(n)"
+    ) == [(True,)]
 
 
 def test_s48_messages_alone_move_the_checkpoint_and_store_nothing(tracked):
@@ -240,13 +248,13 @@ def test_a_running_worker_stores_within_a_second_and_acknowledges_after(tracked)
     process = tracked.spawn_worker()
     try:
         tracked.wait_until(
-            lambda: tracked.fetch("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active", tracked.slot),
+            tracked.slot_is_active,
             "the worker follows the slot",
         )
         written_at = time.monotonic()
         tracked.sql.execute("INSERT INTO item VALUES (1, 'x')")
         end = tracked.wal_position()
-        tracked.wait_until(lambda: tracked.changes(), "the change is stored")
+        tracked.wait_until(tracked.changes, "the change is stored")
         assert time.monotonic() - written_at < 1
         tracked.wait_until(lambda: tracked.confirmed_flush() >= end, "the slot moves on")
         assert tracked.confirmed_flush() <= tracked.checkpoint()
@@ -256,14 +264,15 @@ def test_a_running_worker_stores_within_a_second_and_acknowledges_after(tracked)
 
 
 def test_e3_kill_at_random_moments_under_load(tracked):
-    """Two writers go on while workers are killed one after the other; then all must be there once, in order."""
+    """Two writers go on while workers are killed in turn; in the end all is there once, in order."""
     stop = threading.Event()
     written = [0, 0]
 
     def write(lane):
         connection = tracked.connect()
         while not stop.is_set():
-            connection.cursor().execute("INSERT INTO item VALUES (%s, 'x')", [lane * 1_000_000 + written[lane]])
+            number = lane * 1_000_000 + written[lane]
+            connection.cursor().execute("INSERT INTO item VALUES (%s, 'x')", [number])
             written[lane] += 1
 
     writers = [threading.Thread(target=write, args=[lane]) for lane in (0, 1)]
@@ -281,7 +290,7 @@ def test_e3_kill_at_random_moments_under_load(tracked):
         for writer in writers:
             writer.join()
     tracked.wait_until(
-        lambda: not tracked.fetch("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active", tracked.slot),
+        tracked.slot_is_free,
         "the last worker's walsender ends",
     )
     tracked.drain()

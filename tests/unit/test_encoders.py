@@ -106,6 +106,13 @@ def test_delete_under_an_identity_index_without_the_key():
     assert keys(change) == (None, None, None)
 
 
+def test_delete_under_an_identity_index_with_a_part_of_the_key():
+    encoder = compile_encoder(relation("row*", f"number:{INT8}", identity="i"), ["row", "number"], {})
+    change = encoder.encode(Delete(1, "K", (b"A", None)))
+    assert images(change) == ({"row": "A"}, {})
+    assert keys(change) == (None, None, None)
+
+
 def test_update_under_an_identity_index_without_the_key_has_no_previous_key():
     encoder = compile_encoder(relation(f"id:{INT8}", "code*", identity="i"), ["id"], {})
     change = encoder.encode(Update(1, "K", (None, b"c"), (b"7", b"d")))

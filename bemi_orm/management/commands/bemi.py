@@ -23,7 +23,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the subcommands."""
         subcommands = parser.add_subparsers(dest="subcommand", required=True, parser_class=CommandParser)
-        setup = subcommands.add_parser("setup", help="make publication, slot, replica identities and checkpoint")
+        setup = subcommands.add_parser(
+            "setup", help="make publication, slot, replica identities and checkpoint"
+        )
         setup.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
         setup.add_argument(
             "--accept-gap", action="store_true",

@@ -11,7 +11,8 @@ from typing import Final
 
 from bemi_orm.wal.jsontext.strings import Encoder
 
-_ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
+# Only a quote or a backslash is ever escaped.
+_ESCAPED: Final = re.compile(rb"\\(.)")
 
 
 def array_encoder(encode_element: Encoder, delimiter: bytes = b",") -> Encoder:
@@ -23,7 +24,7 @@ def array_encoder(encode_element: Encoder, delimiter: bytes = b",") -> Encoder:
     token = re.compile(
         rb"""(?P<mark>[{}%b]) | "(?P<quoted>(?:[^"\\]|\\.)*+)" | (?P<bare>[^{}"%b]++)"""
         % (re.escape(delimiter), re.escape(delimiter)),
-        re.DOTALL | re.VERBOSE,
+        re.VERBOSE,
     )
     marks = {b"{": b"[", b"}": b"]", delimiter: b","}
 

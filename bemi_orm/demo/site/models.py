@@ -1,0 +1,32 @@
+"""Lists and their todos."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from bemi_orm import BemiMixin
+
+
+class TodoList(BemiMixin, models.Model):
+    """A named list that all users share."""
+
+    name = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Todo(BemiMixin, models.Model):
+    """One thing to do."""
+
+    list = models.ForeignKey(TodoList, on_delete=models.CASCADE, related_name="todos")
+    task = models.CharField(max_length=200)
+    is_completed = models.BooleanField(default=False)
+
+    class Meta:
+        """The page shows todos in the order in which they were made."""
+
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.task
