@@ -10,7 +10,7 @@ class BemiError(Exception):
 
 
 class DecodeError(BemiError):
-    """A WAL message does not have the form that the protocol describes; never skipped, as data would be lost."""
+    """A WAL message has not the form that the protocol describes; it is never skipped: data would be lost."""
 
     def __init__(self, reason: str, offset: int) -> None:
         super().__init__(f"{reason} (at byte {offset} of the message)")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db import connections
 from django.db.models import Field, Model
 
 from bemi_orm.rows import key_text
@@ -20,13 +19,12 @@ class RowKey(NamedTuple):
     number: int | None
 
 
-def row_key(instance: Model, model: type[Model], alias: str) -> RowKey | None:
+def row_key(instance: Model, model: type[Model]) -> RowKey | None:
     """Give the key of the instance's row in the table of `model`; None where a part of it is not set.
 
     model: the instance's own class or a parent whose table holds a part of it.
-    alias: the database that the row is in, whose field conversions are used.
     """
-    values = [_stored_value(field, instance, alias) for field in model._meta.pk_fields]
+    values = [_stored_value(field, instance) for field in model._meta.pk_fields]
     if any(value is None for value in values):
         return None
     number = values[0] if len(values) == 1 and _is_integer(values[0]) else None
@@ -42,8 +40,8 @@ def postgres_text(value: Any) -> str:
     match value:
         case bool():
             return "t" if value else "f"
-        case datetime():
-            return _moment_text(value)
+        case datetime() | time():
+            return _time_text(value)
         case Decimal():
             return format(value, "f") if value.is_finite() else str(value)
         case bytes() | bytearray() | memoryview():
@@ -52,12 +50,12 @@ def postgres_text(value: Any) -> str:
             return str(value)
 
 
-def _stored_value(field: Field[Any, Any], instance: Model, alias: str) -> Any:
-    """Give what the driver is handed for the field; a relation's value is that of the field it points to."""
+def _stored_value(field: Field[Any, Any], instance: Model) -> Any:
+    """Give what is stored for the field; a relation's value is that of the field it points to."""
     value = getattr(instance, field.attname)
     for target in _targets(field):
         field = target
-    stored = field.get_db_prep_value(value, connections[alias])
+    stored = field.get_prep_value(value)
     if isinstance(stored, Decimal) and stored.is_finite():
         return _scaled(stored, getattr(field, "decimal_places", None))
     return stored
@@ -78,10 +76,10 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _moment_text(moment: datetime) -> str:
+def _time_text(value: datetime | time) -> str:
     """PostgreSQL writes no more digits of a second than there are."""
-    offset = "" if moment.tzinfo is None else "+00"
-    if offset:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    text = moment.isoformat(sep=" ")
-    return (text.rstrip("0") if moment.microsecond else text) + offset
+    offset = ""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value, offset = value.astimezone(UTC).replace(tzinfo=None), "+00"
+    text = value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
+    return (text.rstrip("0") if value.microsecond else text) + offset

@@ -67,7 +67,7 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
     def for_row(self, instance: Model, model: type[Model]) -> Self:
         """Do as `for_instance` in the table of `model`, the instance's class or a parent of it."""
         alias = instance._state.db or router.db_for_read(model, instance=instance)
-        key = None if instance._state.adding else row_key(instance, model, alias)
+        key = None if instance._state.adding else row_key(instance, model)
         if key is None:
             return self.none()
         rows = self._in_table(model, alias)

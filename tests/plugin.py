@@ -1,4 +1,4 @@
-"""Starts PostgreSQL before Django reads its settings: the embedded server, another version's, or an existing one."""
+"""Starts PostgreSQL before Django reads its settings, or uses an existing server."""
 
 from __future__ import annotations
 

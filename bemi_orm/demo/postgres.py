@@ -192,7 +192,7 @@ class EmbeddedPostgres:
     def _run_initdb(self) -> None:
         command = [str(self._bin_dir / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
         command += ["-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        outcome = subprocess.run(command, capture_output=True, text=True, **self._as_user())
+        outcome = subprocess.run(command, check=False, capture_output=True, text=True, **self._as_user())
         if outcome.returncode != 0:
             raise ConfigurationError(f"initdb failed:\n{outcome.stderr.strip()}")
 

@@ -12,30 +12,21 @@ from django.db.models import Model
 from bemi_orm.exceptions import ConfigurationError
 
 LIBPQ_OPTIONS: Final = frozenset(
-    [
-        "application_name",
-        "channel_binding",
-        "connect_timeout",
-        "gssencmode",
-        "hostaddr",
-        "keepalives",
-        "keepalives_count",
-        "keepalives_idle",
-        "keepalives_interval",
-        "krbsrvname",
-        "options",
-        "passfile",
-        "service",
-        "sslcert",
-        "sslcrl",
-        "sslkey",
-        "sslmode",
-        "sslnegotiation",
-        "sslpassword",
-        "sslrootcert",
-        "target_session_attrs",
-        "tcp_user_timeout",
-    ]
+    {
+        *("application_name", "channel_binding", "connect_timeout", "gssencmode", "hostaddr", "keepalives"),
+        *("keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname", "options", "passfile"),
+        *(
+            "service",
+            "sslcert",
+            "sslcrl",
+            "sslkey",
+            "sslmode",
+            "sslnegotiation",
+            "sslpassword",
+            "sslrootcert",
+        ),
+        *("target_session_attrs", "tcp_user_timeout"),
+    }
 )
 """What OPTIONS may hold for libpq; the rest is for Django or for its driver."""
 
@@ -58,7 +49,7 @@ def libpq_parameters(alias: str = DEFAULT_DB_ALIAS) -> dict[str, str]:
 def table_patterns(labels: Iterable[str]) -> tuple[str, ...]:
     """Turn app labels and model labels into table names; other patterns stay as they are.
 
-    Example: `["todos", "auth.User", "log_*"]` gives the tables of all models of `todos`, then `auth_user`, `log_*`.
+    Example: `["todos", "auth.User", "log_*"]` gives all tables of `todos`, then `auth_user` and `log_*`.
     """
     return tuple(pattern for label in labels for pattern in _expand(label))
 

@@ -1,0 +1,1 @@
+"""The tracked database: its set-up and its replication stream."""

@@ -25,7 +25,7 @@ from bemi_orm.wal.types import TypeFact
 SILENCE_LIMIT_SECONDS = 60.0
 """A server that is asked every few seconds and says nothing for so long is taken for dead."""
 
-_FIRST_UNRESERVED_OID = 16_384
+_FIRST_UNRESERVED_OID = 10_000  # initdb gives those below 16,384 to domains of information_schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The destination: `changes`, its partitions, and the checkpoint."""

@@ -94,7 +94,8 @@ class CheckpointTable:
     def take_over(self, checkpoint: Checkpoint, timeline: int) -> Checkpoint:
         """Become the owner by compare-and-swap on the epoch; raises FencedError if another was quicker."""
         row = self._fetch_row(
-            "UPDATE {schema}.bemi_checkpoint SET epoch = epoch + 1, timeline = %(timeline)s, updated_at = now() "
+            "UPDATE {schema}.bemi_checkpoint "
+            "SET epoch = epoch + 1, timeline = %(timeline)s, updated_at = now() "
             "WHERE source = %(source)s AND epoch = %(epoch)s RETURNING confirmed_lsn::text, epoch",
             {"source": checkpoint.source, "epoch": checkpoint.epoch, "timeline": timeline},
         )

@@ -7,6 +7,14 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
+_CLIENT_BINDING: Final[tuple[type, ...]]
+if is_psycopg3:
+    from psycopg import ClientCursor
+
+    _CLIENT_BINDING = (ClientCursor,)
+else:
+    _CLIENT_BINDING = ()
+
 IDLE_STATUS: Final = 0  # PQTRANS_IDLE, the same number in both drivers
 
 
@@ -40,9 +48,7 @@ def can_share_round_trip(cursor: Any, many: bool) -> bool:
     """
     if not is_psycopg3:
         return True
-    from psycopg import ClientCursor
-
-    return isinstance(cursor, ClientCursor) and not many and not is_in_pipeline(cursor)
+    return isinstance(cursor, _CLIENT_BINDING) and not many and not is_in_pipeline(cursor)
 
 
 def skip_message_result(cursor: Any) -> None:

@@ -55,7 +55,7 @@ def encode(context: Mapping[str, Any], max_bytes: int) -> str:
         text = _dumps(context)
     except Exception:  # the values that are to blame are looked for one by one
         return _encode_each(context, max_bytes)
-    if len(text) > max_bytes or _PERHAPS_UNSTORABLE.search(text):
+    if len(text) > max_bytes or ("\\u" in text and _PERHAPS_UNSTORABLE.search(text)):
         return _encode_each(context, max_bytes)
     return text
 

@@ -11,7 +11,10 @@ one entry for all.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from bemi_orm.conf import settings
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
@@ -38,12 +41,16 @@ def build_message(scope: Scope | None, sql: str | None) -> str:
     sql: the statement that follows, with placeholders. Literals that the project composed into it itself are
     part of it and are recorded.
     """
+    limits = _limits()
     try:
-        text = _encode(scope.resolve() if scope else {}, sql if settings.CAPTURE_SQL else None)
+        text = _context_text(scope.resolve() if scope else {}, limits.context_max_bytes)
     except Exception as error:
         count_error(MESSAGE_FAILED, error)
-        text = encode({ERROR_KEY: type(error).__name__}, 1_000)
-    return f"{_HEAD}{_escape(text)}{_TAIL}"
+        text = encode({ERROR_KEY: type(error).__name__}, limits.context_max_bytes)
+    if sql is not None and limits.captures_sql:
+        joint = "" if text == "{}" else ","
+        text = f'{text[:-1]}{joint}"{SQL_KEY}":{_sql_text(sql, limits.sql_max_length)}}}'
+    return f"{_HEAD}{text}{_TAIL}"
 
 
 def without_message(sql: str) -> str:
@@ -52,24 +59,38 @@ def without_message(sql: str) -> str:
     return before + rest.partition(_TAIL)[2] if head else sql
 
 
-def _encode(context: dict[str, Any], sql: str | None) -> str:
+class _Limits(NamedTuple):
+    context_max_bytes: int
+    captures_sql: bool
+    sql_max_length: int
+
+
+@lru_cache(maxsize=1)
+def _limits() -> _Limits:
+    """Settings, kept as reading three of them would cost as much as all the rest of a message."""
+    return _Limits(settings.CONTEXT_MAX_BYTES, settings.CAPTURE_SQL, settings.SQL_MAX_LENGTH)
+
+
+@receiver(setting_changed)
+def _forget_limits(**kwargs: object) -> None:
+    _limits.cache_clear()
+
+
+def _context_text(context: dict[str, Any], max_bytes: int) -> str:
     if SQL_KEY in context:
         context[USER_SQL_KEY] = context.pop(SQL_KEY)
-    text = encode(context, settings.CONTEXT_MAX_BYTES)
-    if sql is None:
-        return text
-    joint = "," if context else ""
-    return f'{text[:-1]}{joint}"{SQL_KEY}":{_encode_sql(sql)}}}'
+    return _escape(encode(context, max_bytes))
 
 
-def _encode_sql(sql: str) -> str:
-    limit = settings.SQL_MAX_LENGTH
-    if len(sql) > limit:
-        sql = sql[: max(limit - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
-    return _encode_cached(sql) if len(sql) <= MAX_CACHED_LENGTH else encode_text(sql)
+def _sql_text(sql: str, max_length: int) -> str:
+    if len(sql) > max_length:
+        sql = sql[: max(max_length - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
+    return _sql_text_cached(sql) if len(sql) <= MAX_CACHED_LENGTH else _escape(encode_text(sql))
 
 
-_encode_cached: Final = lru_cache(maxsize=1_024)(encode_text)
+@lru_cache(maxsize=1_024)
+def _sql_text_cached(sql: str) -> str:
+    return _escape(encode_text(sql))
 
 
 def _escape(text: str) -> str:

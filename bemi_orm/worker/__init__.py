@@ -1,0 +1,1 @@
+"""From the replication source to the sink, exactly once."""

@@ -35,7 +35,7 @@ def verify_positions(source: ReplicationSource, checkpoint_lsn: int) -> None:
     wal_end = source.wal_end()
     if checkpoint_lsn > wal_end:
         raise GapError(
-            f"The checkpoint {format_lsn(checkpoint_lsn)} lies past the end of the WAL {format_lsn(wal_end)}: "
+            f"Checkpoint {format_lsn(checkpoint_lsn)} lies past the end of the WAL {format_lsn(wal_end)}: "
             "the tracked database was restored from an older backup. Its positions start again; "
             "store its changes under a new slot name (BEMI_SLOT), then run: manage.py bemi setup"
         )

@@ -1,4 +1,4 @@
-"""One unbroken reading of the slot: store, then move the checkpoint, then acknowledge - in this order, always."""
+"""One unbroken reading of the slot: store, move the checkpoint, acknowledge - in this order, always."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHECKPOINT_SECONDS: Final = 1.0
 """A stream without rows for us moves the checkpoint at most so often."""
 IDLE_CHECKPOINT_SECONDS: Final = 5.0
 IDLE_CHECKPOINT_BYTES: Final = 1 << 20
-"""Idle positions move in such steps: a checkpoint in the tracked cluster is WAL, too, and would chase itself."""
+"""Idle positions move in such steps: a checkpoint in the tracked cluster is WAL and would chase itself."""
 
 
 class Session:

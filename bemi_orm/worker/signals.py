@@ -17,6 +17,7 @@ class StopRequest:
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __call__(self) -> bool:
+        """Say whether a stop signal came."""
         return self._requested
 
     def __enter__(self) -> StopRequest:

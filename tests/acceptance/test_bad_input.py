@@ -75,7 +75,7 @@ def test_database_unreachable(site, words):
 
 
 def test_destination_unreachable_loses_nothing(site, tmp_path):
-    """The destination goes away under a running worker, and comes back with all that was written meanwhile."""
+    """The destination goes away, rows are written meanwhile, and are stored when it is back."""
     with EmbeddedPostgres() as destination:
         site.environment["BEMI_TEST_DESTINATION_PORT"] = str(destination.port)
         destination.create_database("audit")

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.capture_throughput [ROWS] [--pg-bin DIR] [--profile]
 
-Rows: single-row UPDATEs under REPLICA IDENTITY FULL, eight mixed columns, one message a transaction of 100 rows.
+Rows: UPDATEs under REPLICA IDENTITY FULL, eight mixed columns, 100 rows and one message a transaction.
 """
 
 from __future__ import annotations
