@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db.models import Field, Model
 
+from bemi_orm.pgtext import postgres_text
 from bemi_orm.rows import key_text
 
 
@@ -32,39 +31,18 @@ def row_key(instance: Model, model: type[Model]) -> RowKey | None:
     return None if text is None else RowKey(text, number)
 
 
-def postgres_text(value: Any) -> str:
-    """Give the text that PostgreSQL has for a value, with TimeZone=UTC and DateStyle=ISO.
-
-    Manual: "Boolean Type", "Date/Time Output", "bytea Hex Format". Other classes give their `str()`.
-    """
-    match value:
-        case bool():
-            return "t" if value else "f"
-        case datetime() | time():
-            return _time_text(value)
-        case Decimal():
-            return format(value, "f") if value.is_finite() else str(value)
-        case bytes() | bytearray() | memoryview():
-            return "\\x" + bytes(value).hex()
-        case _:
-            return str(value)
-
-
 def _stored_value(field: Field[Any, Any], instance: Model) -> Any:
     """Give what is stored for the field; a relation's value is that of the field it points to."""
     value = getattr(instance, field.attname)
-    for target in _targets(field):
-        field = target
-    stored = field.get_prep_value(value)
+    target = _target(field)
+    stored = target.get_prep_value(value)
     if isinstance(stored, Decimal) and stored.is_finite():
-        return _scaled(stored, getattr(field, "decimal_places", None))
+        return _scaled(stored, getattr(target, "decimal_places", None))
     return stored
 
 
-def _targets(field: Field[Any, Any]) -> Iterable[Field[Any, Any]]:
-    while field.remote_field is not None:
-        field = field.target_field  # type: ignore[attr-defined]
-        yield field
+def _target(field: Field[Any, Any]) -> Field[Any, Any]:
+    return field if field.remote_field is None else _target(field.target_field)  # type: ignore[attr-defined]
 
 
 def _scaled(value: Decimal, places: int | None) -> Decimal:
@@ -74,12 +52,3 @@ def _scaled(value: Decimal, places: int | None) -> Decimal:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _time_text(value: datetime | time) -> str:
-    """PostgreSQL writes no more digits of a second than there are."""
-    offset = ""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value, offset = value.astimezone(UTC).replace(tzinfo=None), "+00"
-    text = value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
-    return (text.rstrip("0") if value.microsecond else text) + offset

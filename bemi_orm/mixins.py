@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.core.exceptions import FieldError
 from django.db.models import Field, Model
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ class BemiMixin:
 
 
 def _column_field(model: type[Model], name: str) -> Field[Any, Any]:
-    try:
-        field = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        field = None
-    if not isinstance(field, Field) or field.column is None:
-        known = ", ".join(sorted(field.name for field in model._meta.concrete_fields))
+    fields = model._meta.concrete_fields
+    found = next((field for field in fields if name in {field.name, field.attname}), None)
+    if found is None:
+        known = ", ".join(sorted(field.name for field in fields))
         raise FieldError(f"{model.__name__} has no field {name!r} with a column. It has: {known}.")
-    return field
+    return found

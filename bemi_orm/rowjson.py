@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
+
+from bemi_orm.pgtext import time_text
 
 _MAX_INT_DIGITS: Final = sys.int_info.default_max_str_digits
 
@@ -43,7 +45,7 @@ class ExactEncoder(json.JSONEncoder):
     def default(self, o: Any) -> Any:
         """Give the text of a time or a UUID."""
         if isinstance(o, datetime | time):
-            return _time_text(o)
+            return time_text(o, separator="T", offset="+00:00")
         if isinstance(o, date | UUID):
             return str(o)
         return super().default(o)
@@ -51,13 +53,3 @@ class ExactEncoder(json.JSONEncoder):
 
 def _parse_integer(digits: str) -> int | Decimal:
     return int(digits) if len(digits) <= _MAX_INT_DIGITS else Decimal(digits)
-
-
-def _time_text(moment: datetime | time) -> str:
-    """PostgreSQL writes no more digits of a second than there are."""
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        moment = moment.astimezone(UTC)
-    if not moment.microsecond:
-        return moment.isoformat()
-    offset = "+00:00" if isinstance(moment, datetime) and moment.tzinfo is not None else ""
-    return moment.replace(tzinfo=None).isoformat().rstrip("0") + offset

@@ -9,7 +9,6 @@ from bemi_orm.conf import settings
 from bemi_orm.exceptions import ConfigurationError, GapError
 from bemi_orm.management.databases import libpq_parameters, table_patterns
 from bemi_orm.replication.connections import connect_sql
-from bemi_orm.replication.preflight import check_source
 from bemi_orm.replication.setup import SetupOptions, plan_setup
 from bemi_orm.replication.slots import Slot, read_slot
 from bemi_orm.replication.source import ReplicationSource
@@ -61,7 +60,6 @@ def set_up(*, dry_run: bool, accept_gap: bool, report: Report, warn: Report) -> 
             writer.table.schema_beside(identity.system_identifier, identity.database_oid)
         )
         with closing(connect_sql(libpq_parameters(settings.SOURCE_DATABASE))) as connection:
-            check_source(connection, options.slot)
             plan = plan_setup(connection, options)
             for step in plan.steps:
                 report(f"  {step.description}")

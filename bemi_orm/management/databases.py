@@ -12,21 +12,9 @@ from django.db.models import Model
 from bemi_orm.exceptions import ConfigurationError
 
 LIBPQ_OPTIONS: Final = frozenset(
-    {
-        *("application_name", "channel_binding", "connect_timeout", "gssencmode", "hostaddr", "keepalives"),
-        *("keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname", "options", "passfile"),
-        *(
-            "service",
-            "sslcert",
-            "sslcrl",
-            "sslkey",
-            "sslmode",
-            "sslnegotiation",
-            "sslpassword",
-            "sslrootcert",
-        ),
-        *("target_session_attrs", "tcp_user_timeout"),
-    }
+    "application_name channel_binding connect_timeout gssencmode hostaddr keepalives keepalives_count "
+    "keepalives_idle keepalives_interval krbsrvname options passfile service sslcert sslcrl sslkey sslmode "
+    "sslnegotiation sslpassword sslrootcert target_session_attrs tcp_user_timeout".split()  # noqa: SIM905
 )
 """What OPTIONS may hold for libpq; the rest is for Django or for its driver."""
 
@@ -68,4 +56,5 @@ def _expand(label: str) -> Iterator[str]:
 
 
 def _table(model: type[Model]) -> str:
-    return model._meta.db_table.replace('"', "")
+    """Give the table's name as a quoted pattern; a `db_table` of `schema"."table` keeps its schema."""
+    return '"' + model._meta.db_table.strip('"') + '"'

@@ -51,6 +51,7 @@ class Step:
                 raise SourceUnavailableError(
                     f"The tracked database does not answer: {error}".strip()
                 ) from error
+            reason = error.diag.message_primary or error
             raise SetupError(
-                f"Could not {self.description}: {error.diag.message_primary or error}. Mend that, and run setup again."
+                f"Could not {self.description}: {reason}. Mend that, and run setup again."
             ) from error

@@ -7,13 +7,12 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-_CLIENT_BINDING: Final[tuple[type, ...]]
 if is_psycopg3:
     from psycopg import ClientCursor
 
-    _CLIENT_BINDING = (ClientCursor,)
+    CLIENT_BINDING_CURSORS: tuple[type, ...] = (ClientCursor,)
 else:
-    _CLIENT_BINDING = ()
+    CLIENT_BINDING_CURSORS = ()
 
 IDLE_STATUS: Final = 0  # PQTRANS_IDLE, the same number in both drivers
 
@@ -48,7 +47,7 @@ def can_share_round_trip(cursor: Any, many: bool) -> bool:
     """
     if not is_psycopg3:
         return True
-    return isinstance(cursor, _CLIENT_BINDING) and not many and not is_in_pipeline(cursor)
+    return isinstance(cursor, CLIENT_BINDING_CURSORS) and not many and not is_in_pipeline(cursor)
 
 
 def skip_message_result(cursor: Any) -> None:
@@ -62,3 +61,8 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     if not connection.autocommit:
         return True
     return bool(connection.connection.info.transaction_status != IDLE_STATUS)
+
+
+def is_on_standby(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the server only replays another's WAL, as it reports by itself from PostgreSQL 14 on."""
+    return bool(connection.connection.info.parameter_status("in_hot_standby") == "on")

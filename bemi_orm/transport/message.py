@@ -30,9 +30,8 @@ USER_SQL_KEY: Final = "_SQL"
 
 MAX_CACHED_LENGTH: Final = 8_192
 
-# On a standby the message would fail before the statement and with another error: there it is left out.
 _HEAD: Final = "SELECT pg_catalog.pg_logical_emit_message(true, '_bemi', E'"
-_TAIL: Final = "') WHERE NOT pg_catalog.pg_is_in_recovery(); "
+_TAIL: Final = "'); "
 
 
 def build_message(scope: Scope | None, sql: str | None) -> str:

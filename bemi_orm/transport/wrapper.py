@@ -125,8 +125,8 @@ class ContextSender:
     def _is_due(
         self, scope: Scope | None, write: Write, connection: BaseDatabaseWrapper, cursor: Any
     ) -> bool:
-        if connection.needs_rollback or drivers.is_named(cursor):
-            return False
+        if connection.needs_rollback or drivers.is_named(cursor) or drivers.is_on_standby(connection):
+            return False  # the statement fails by itself, with its own error, or is a read
         if scope is None and self._sent_in is not _transaction_of(connection):
             self._sent_in = None  # nothing to inherit from: no message is as good as an empty one
             return False

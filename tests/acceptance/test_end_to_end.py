@@ -92,7 +92,8 @@ class Journal:
 
 CHANGES = """
     SELECT operation, "table", primary_key, before, after, context - 'SQL' - 'request_id'
-    FROM changes WHERE "table" IN ('todos_todolist', 'todos_todo') ORDER BY position, ordinal
+    FROM changes WHERE "table" IN ('todos_todolist', 'todos_todo') AND position >= %s
+    ORDER BY position, ordinal
 """
 
 
@@ -100,6 +101,9 @@ def test_every_change_is_there_once_in_order_with_its_context(site, address):
     worker = site.start("worker", "bemi", "worker")
     connection = site.connect()
     journal = Journal(connection)
+    cursor = connection.cursor()
+    cursor.execute("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
+    [start] = cursor.fetchone()
     ann, ben = Client(address), Client(address)
     ann_id = ann.send("POST", "/login/", {"username": "ann", "password": "ann"})["user_id"]
     ben_id = ben.send("POST", "/login/", {"username": "ben", "password": "ben"})["user_id"]
@@ -135,10 +139,9 @@ def test_every_change_is_there_once_in_order_with_its_context(site, address):
         return sorted(("DELETE", table, str(key), image, {}, context) for (table, key), image in gone.items())
 
     deleted = both_deleted_by_ann()
-    cursor = connection.cursor()
 
     def stored():
-        cursor.execute(CHANGES)
+        cursor.execute(CHANGES, [start])
         rows = cursor.fetchall()
         return rows if len(rows) >= len(journal.expected) + len(deleted) else None
 
@@ -160,7 +163,8 @@ def test_every_change_is_there_once_in_order_with_its_context(site, address):
     assert (committed_at_is_the_servers, ids, rising) == (True, count, True)
     cursor.execute(
         "SELECT count(DISTINCT context ->> 'request_id'), count(DISTINCT transaction_id) FROM changes "
-        "WHERE \"table\" = 'todos_todo' AND operation = 'CREATE'"
+        "WHERE \"table\" = 'todos_todo' AND operation = 'CREATE' AND position >= %s",
+        [start],
     )
     assert cursor.fetchone() == (2, 2)
     cursor.execute(

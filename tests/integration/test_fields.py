@@ -32,8 +32,38 @@ with isolate_apps("tests.todos"):
 
 
 KEYS = ("a", "b", "0", "in it's %s", "")
-SCALARS = [None, True, False, 0, 1, 1.0, 1.5, -1, 9007199254740993, "1", "", "x", "a", "null", "it's 100%", 'q"\\']
-VALUES = [*SCALARS, [], {}, [1], [1, 2], ["a"], [[1]], {"a": 1}, {"a": {"b": 1}}, {"a": None}, {"0": 1}, {"b": [1, {"a": 1}]}]
+SCALARS = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    1.5,
+    -1,
+    9007199254740993,
+    "1",
+    "",
+    "x",
+    "a",
+    "null",
+    "it's 100%",
+    'q"\\',
+]
+VALUES = [
+    *SCALARS,
+    [],
+    {},
+    [1],
+    [1, 2],
+    ["a"],
+    [[1]],
+    {"a": 1},
+    {"a": {"b": 1}},
+    {"a": None},
+    {"0": 1},
+    {"b": [1, {"a": 1}]},
+]
 CONTEXTS = [
     {},
     [],
@@ -57,19 +87,29 @@ CONTEXTS = [
 
 PATHS = st.lists(st.sampled_from([key for key in KEYS if key]), min_size=1, max_size=3).map("__".join)
 LITERALS = st.sampled_from(VALUES)
-EXPRESSIONS = st.sampled_from([F("context__b"), F("context__a__b"), Value(1, JSONField()), Value("x", JSONField())])
+EXPRESSIONS = st.sampled_from(
+    [F("context__b"), F("context__a__b"), Value(1, JSONField()), Value("x", JSONField())]
+)
 EXACT = st.tuples(PATHS, LITERALS | EXPRESSIONS).map(lambda pair: Q(**{f"context__{pair[0]}": pair[1]}))
-IN = st.tuples(PATHS, st.lists(LITERALS, max_size=3)).map(lambda pair: Q(**{f"context__{pair[0]}__in": pair[1]}))
+IN = st.tuples(PATHS, st.lists(LITERALS, max_size=3)).map(
+    lambda pair: Q(**{f"context__{pair[0]}__in": pair[1]})
+)
 IN_WITH_EXPRESSION = st.tuples(PATHS, st.sampled_from(SCALARS[1:])).map(
     lambda pair: Q(**{f"context__{pair[0]}__in": [Value(pair[1], JSONField()), F("context__b")]})
 )
-OTHER = st.sampled_from([Q(context__a__isnull=True), Q(context__has_key="b"), Q(context__a__gt=0), Q(context__a__icontains="x")])
+OTHER = st.sampled_from(
+    [Q(context__a__isnull=True), Q(context__has_key="b"), Q(context__a__gt=0), Q(context__a__icontains="x")]
+)
 LEAVES = EXACT | IN | IN_WITH_EXPRESSION | OTHER
 CONDITIONS = st.recursive(
     LEAVES | LEAVES.map(lambda q: ~q),
     lambda inner: st.lists(inner, min_size=2, max_size=3).flatmap(
         lambda parts: st.sampled_from(
-            [reduce(lambda x, y: x & y, parts), reduce(lambda x, y: x | y, parts), ~reduce(lambda x, y: x & y, parts)]
+            [
+                reduce(lambda x, y: x & y, parts),
+                reduce(lambda x, y: x | y, parts),
+                ~reduce(lambda x, y: x & y, parts),
+            ]
         )
     ),
     max_leaves=4,
@@ -109,7 +149,9 @@ def test_excluding_leaves_out_rows_without_the_key_as_django_does(stored_context
 def test_key_through_an_alias_and_in_a_subquery(stored_contexts):
     expected = set(PlainChange.objects.filter(context__a=1).values_list("pk", flat=True))
     assert expected
-    assert set(Change.objects.alias(key=F("context__a")).filter(key=1).values_list("pk", flat=True)) == expected
+    assert (
+        set(Change.objects.alias(key=F("context__a")).filter(key=1).values_list("pk", flat=True)) == expected
+    )
     inner = Change.objects.filter(context__a__in=[1]).values("pk")
     assert set(Change.objects.filter(pk__in=inner).values_list("pk", flat=True)) == expected
     values = Change.objects.filter(context__b=1).values("context__b")

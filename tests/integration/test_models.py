@@ -27,8 +27,12 @@ def test_bq2_every_column_can_be_filtered():
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM changes LIMIT 0")
         assert [column.name for column in cursor.description] == list(stored)
-    assert Change.objects.filter(**{name: value for name, value in stored.items() if value is not None}).exists()
-    assert not Change.objects.exclude(**{name: value for name, value in stored.items() if value is not None}).exists()
+    assert Change.objects.filter(
+        **{name: value for name, value in stored.items() if value is not None}
+    ).exists()
+    assert not Change.objects.exclude(
+        **{name: value for name, value in stored.items() if value is not None}
+    ).exists()
 
 
 def test_bq3_order_is_that_of_commit_and_ordinal():
@@ -64,11 +68,17 @@ def test_created_at_is_when_the_row_was_stored():
 @pytest.mark.parametrize("digits", ["1.10", "-0.00", "12345678901234567890.12345678901234567890", "1e-7"])
 def test_c1_number_with_fraction_is_a_decimal_with_its_scale(digits):
     with connection.cursor() as cursor:
-        cursor.execute("SELECT jsonb_build_object('price', %s::numeric)::text, %s::numeric::text", [digits, digits])
+        cursor.execute(
+            "SELECT jsonb_build_object('price', %s::numeric)::text, %s::numeric::text", [digits, digits]
+        )
         image, text = cursor.fetchone()
     store(after=image, before=image)
     change = Change.objects.get()
-    for value in (change.after["price"], change.before["price"], Change.objects.values_list("after__price", flat=True)[0]):
+    for value in (
+        change.after["price"],
+        change.before["price"],
+        Change.objects.values_list("after__price", flat=True)[0],
+    ):
         assert isinstance(value, Decimal)
         assert format(value, "f") == text
 
@@ -155,7 +165,9 @@ def test_changes_are_never_written(name, write):
 
 
 def test_only_the_permission_to_view_exists():
-    codenames = Permission.objects.filter(content_type__app_label="bemi_orm").values_list("codename", flat=True)
+    codenames = Permission.objects.filter(content_type__app_label="bemi_orm").values_list(
+        "codename", flat=True
+    )
     assert list(codenames) == ["view_change"]
 
 

@@ -9,7 +9,8 @@ from django.db import connection, connections, models
 from django.test.utils import isolate_apps
 
 from bemi_orm import Change
-from bemi_orm.keys import RowKey, postgres_text, row_key
+from bemi_orm.keys import RowKey, row_key
+from bemi_orm.pgtext import postgres_text
 from bemi_orm.rows import key_text
 from tests.integration.rows import START, next_transaction, plan, store
 from tests.todos.models import Document, Seat, SpecialDocument, Tag, Todo, TodoList
@@ -90,7 +91,11 @@ KEYS = [
     (models.DecimalField(max_digits=8, decimal_places=2), Decimal("1.1"), "1.10::numeric(8, 2)"),
     (models.DecimalField(max_digits=8, decimal_places=2), "1.1", "1.10::numeric(8, 2)"),
     (models.DateField(), date(2026, 1, 2), "date '2026-01-02'"),
-    (models.DateTimeField(), datetime(2026, 1, 2, 3, 4, 5, 600000, UTC), "timestamptz '2026-01-02 03:04:05.6+00'"),
+    (
+        models.DateTimeField(),
+        datetime(2026, 1, 2, 3, 4, 5, 600000, UTC),
+        "timestamptz '2026-01-02 03:04:05.6+00'",
+    ),
     (
         models.DateTimeField(),
         datetime.fromisoformat("2026-01-02T03:04:05+05:30"),
@@ -215,7 +220,11 @@ def test_bq5_schema_from_db_table():
 @pytest.mark.parametrize("table", ["my table", "Mixed-Case", "sélect", "a.b", "it's"])
 @isolate_apps("tests.todos")
 def test_b5_any_legal_table_name(table):
-    model = type("Odd", (models.Model,), {"__module__": __name__, "Meta": type("Meta", (), {"app_label": "todos", "db_table": table})})
+    model = type(
+        "Odd",
+        (models.Model,),
+        {"__module__": __name__, "Meta": type("Meta", (), {"app_label": "todos", "db_table": table})},
+    )
     with connection.cursor() as cursor:
         cursor.execute(f'CREATE TABLE "{table}" (id bigint PRIMARY KEY)')
     expected = store(table=table, key=1)
@@ -239,7 +248,10 @@ def test_proxy_model_has_the_changes_of_its_table():
 def test_bq5_database_is_that_of_the_instance(settings):
     here, there = Todo.objects.create(task="x"), Todo.objects.using("other").create(pk=None, task="x")
     other_name = connections["other"].settings_dict["NAME"]
-    changes = {alias: store(key=1, database=connections[alias].settings_dict["NAME"]) for alias in ("default", "other")}
+    changes = {
+        alias: store(key=1, database=connections[alias].settings_dict["NAME"])
+        for alias in ("default", "other")
+    }
     here.pk = there.pk = 1
     assert other_name != connections["default"].settings_dict["NAME"]
     assert ids(Change.objects.for_instance(here)) == [changes["default"]]
@@ -283,7 +295,11 @@ def test_operations():
 
 
 def test_bq8_containment_in_images_and_context():
-    x = store(before={"task": "x", "n": 1}, after={"task": "y", "meta": {"a": [1, 2]}}, context={"user_id": 1, "role": "x"})
+    x = store(
+        before={"task": "x", "n": 1},
+        after={"task": "y", "meta": {"a": [1, 2]}},
+        context={"user_id": 1, "role": "x"},
+    )
     y = store(before={"task": "y"}, after={"task": "x"}, context={"user_id": 2})
     empty = store()
     changes = Change.objects
@@ -362,4 +378,6 @@ def test_in_transaction_reaches_the_key(many_changes):
 
 def test_truncates_of_a_table_reach_their_index(many_changes):
     store(operation="TRUNCATE", key=None)
-    assert "changes_default_table_position_idx" in plan(Change.objects.for_table("todos_todo").truncated().order_by())
+    assert "changes_default_table_position_idx" in plan(
+        Change.objects.for_table("todos_todo").truncated().order_by()
+    )

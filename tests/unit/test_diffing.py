@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from bemi_orm.diffing import UNKNOWN, FieldChange, appeared, diff_images, disappeared, is_same
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text()
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text()
+)
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 IMAGES = st.dictionaries(st.sampled_from("abcdef"), JSON)
 
@@ -36,7 +38,10 @@ def test_change_from_null_is_known():
 
 
 def test_p23_new_row_is_none_to_value_and_gone_row_value_to_none():
-    assert appeared({"id": 1, "list_id": None}) == (FieldChange("id", None, 1), FieldChange("list_id", None, None))
+    assert appeared({"id": 1, "list_id": None}) == (
+        FieldChange("id", None, 1),
+        FieldChange("list_id", None, None),
+    )
     assert disappeared({"id": 1}) == (FieldChange("id", 1, None),)
 
 
