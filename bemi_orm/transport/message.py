@@ -31,7 +31,7 @@ USER_SQL_KEY: Final = "_SQL"
 MAX_CACHED_LENGTH: Final = 8_192
 
 _HEAD: Final = "SELECT pg_catalog.pg_logical_emit_message(true, '_bemi', E'"
-_TAIL: Final = "'); "
+_TAIL: Final = "');\n"  # a new line, as PostgreSQL shows the line of an error
 
 
 def build_message(scope: Scope | None, sql: str | None) -> str:

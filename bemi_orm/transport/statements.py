@@ -23,6 +23,7 @@ CACHE_SIZE: Final = 1_024
 
 ROW_VERBS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 PROCEDURE_VERBS: Final = frozenset({"CALL", "DO"})
+PLAIN_VERBS: Final = ROW_VERBS | PROCEDURE_VERBS | {"TRUNCATE"}
 QUERY_VERBS: Final = frozenset({"SELECT", "VALUES", "TABLE"})
 TABLE_KINDS: Final = frozenset({"GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED", "TABLE"})
 OFF: Final = frozenset({"FALSE", "OFF", "0"})
@@ -88,21 +89,26 @@ def _split(tokens: Iterator[Token]) -> Iterator[Statement]:
             found = []
         else:
             found.append(token)
-            if len(found) == 1 and token.text in ROW_VERBS | PROCEDURE_VERBS | {"TRUNCATE"}:
+            if len(found) == 1 and token.text in PLAIN_VERBS:
                 yield Statement(found)
     if found:
         yield Statement(found)
 
 
 def _writes(statement: Statement) -> bool:
-    verb = statement.word(0)
-    if verb in ROW_VERBS or verb in PROCEDURE_VERBS or verb == "TRUNCATE":
-        return True
-    if verb == "SELECT":
-        return _selects_into(statement)
-    check = {"WITH": _with_writes, "(": _with_writes, "COPY": _copies_in, "EXPLAIN": _explains_write}
-    check["CREATE"] = _creates_filled_table
-    return verb in check and check[verb](statement)
+    match statement.word(0):
+        case "SELECT":
+            return _selects_into(statement)
+        case "WITH" | "(":
+            return _with_writes(statement)
+        case "COPY":
+            return _copies_in(statement)
+        case "CREATE":
+            return _creates_filled_table(statement)
+        case "EXPLAIN":
+            return _explains_write(statement)
+        case verb:
+            return verb in PLAIN_VERBS
 
 
 def _selects_into(statement: Statement) -> bool:

@@ -80,27 +80,19 @@ class ContextSender:
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
-        connection: BaseDatabaseWrapper = context["connection"]
-        if is_building():
-            protect(connection)
-            return execute(sql, params, many, context)
         scope = running_scope()
-        if scope is None and self._sent_in is None:
-            return execute(sql, params, many, context)
-        cursor = context["cursor"].cursor
-        plan = self._plan(scope, sql, connection, cursor)
+        plan = None
+        if is_building():
+            protect(context["connection"])
+        elif scope is not None or self._sent_in is not None:
+            plan = self._plan(scope, sql, context["connection"], context["cursor"].cursor)
         if plan is None:
             return execute(sql, params, many, context)
-        if not drivers.can_share_round_trip(cursor, many):
-            with _transaction(connection, cursor):
-                _send_alone(connection, plan.message)
-                return execute(sql, params, many, context)
-        position = plan.write.position
-        text = f"{plan.sql[:position]}{plan.message}{plan.sql[position:]}"
-        result = execute(text, params, many, context)
-        if plan.write.is_first:
-            drivers.skip_message_result(cursor)
-        return result
+        if drivers.can_share_round_trip(context["cursor"].cursor, many):
+            return _execute_with_message(plan, execute, params, many, context)
+        with _transaction(context["connection"], context["cursor"].cursor):
+            _send_alone(context["connection"], plan.message)
+            return execute(sql, params, many, context)
 
     def note_sent(self, connection: BaseDatabaseWrapper) -> None:
         """Remember that the connection's present transaction has a message."""
@@ -133,6 +125,16 @@ class ContextSender:
         return not write.may_commit or drivers.is_in_transaction(connection)
 
 
+def _execute_with_message(
+    plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    position = plan.write.position
+    result = execute(f"{plan.sql[:position]}{plan.message}{plan.sql[position:]}", params, many, context)
+    if plan.write.is_first:  # else the cursor stands on the first result of the project's, as it should
+        drivers.skip_message_result(context["cursor"].cursor)
+    return result
+
+
 def _transaction_of(connection: BaseDatabaseWrapper) -> object:
     """Give something that tells the present transaction from earlier ones; None: the statement is all of it.
 
@@ -154,7 +156,7 @@ def _send_alone(connection: BaseDatabaseWrapper, message: str) -> None:
     """Send a message on the driver's own cursor, so that it is not in `connection.queries`."""
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        cursor.execute(message.rstrip("; "))
+        cursor.execute(message)
 
 
 def _show_statements_without_message(connection: BaseDatabaseWrapper) -> None:

@@ -22,9 +22,14 @@ class ContextLog:
     """A temporary slot on the database of an alias; `rows()` gives what was committed since the last call."""
 
     def __init__(self, alias="default"):
-        parameters = connections[alias].get_connection_params()
-        names = ("host", "port", "user", "password", "dbname")
-        self._connection = psycopg2.connect(**{name: parameters[name] for name in names if name in parameters})
+        given = connections[alias].settings_dict
+        self._connection = psycopg2.connect(
+            host=given["HOST"],
+            port=given["PORT"],
+            user=given["USER"],
+            password=given["PASSWORD"],
+            dbname=given["NAME"],
+        )
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
         self._cursor.execute("CREATE PUBLICATION context_log FOR ALL TABLES")
@@ -41,8 +46,8 @@ class ContextLog:
     def rows(self):
         """Give the row changes in order; `messages` then is the number of messages among them."""
         self._cursor.execute(
-            "SELECT data FROM pg_logical_slot_get_binary_changes('context_log_' || pg_backend_pid(), NULL, NULL,"
-            " 'proto_version', '1', 'publication_names', 'context_log', 'messages', 'true')"
+            "SELECT data FROM pg_logical_slot_get_binary_changes('context_log_' || pg_backend_pid(), "
+            "NULL, NULL, 'proto_version', '1', 'publication_names', 'context_log', 'messages', 'true')"
         )
         self.messages = 0
         return list(self._stitched([bytes(data) for (data,) in self._cursor.fetchall()]))

@@ -14,8 +14,9 @@ from bemi_orm.rows import change_id_bytes
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 COLUMNS = (
-    "id", "database", "schema", "table", "primary_key", "primary_key_int", "previous_primary_key", "operation",
-    "before", "after", "context", "committed_at", "queued_at", "transaction_id", "position", "ordinal",
+    "id", "database", "schema", "table", "primary_key", "primary_key_int", "previous_primary_key",
+    "operation", "before", "after", "context", "committed_at", "queued_at", "transaction_id", "position",
+    "ordinal",
 )  # fmt: skip
 
 _transactions = itertools.count(1)
@@ -51,9 +52,9 @@ def store(
         key, key_int = str(key), key
     change_id = uuid.UUID(bytes=change_id_bytes(position, ordinal, 7))
     values = [
-        change_id, database or connections["default"].settings_dict["NAME"], schema, table, key, key_int, None,
-        operation, _json(before), _json(after), _json(context), committed_at, committed_at, number + 700, position,
-        ordinal,
+        change_id, database or connections["default"].settings_dict["NAME"], schema, table, key, key_int,
+        None, operation, _json(before), _json(after), _json(context), committed_at, committed_at,
+        number + 700, position, ordinal,
     ]  # fmt: skip
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connections[alias].cursor() as cursor:

@@ -168,8 +168,9 @@ def many_changes():
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO changes ({columns}) SELECT gen_random_uuid(), current_database(), 'public', 'todos_todo', "
-            "n::text, n, NULL, 'UPDATE', '{}', '{}', jsonb_build_object('user_id', n % 1000, 'request', "
+            f"INSERT INTO changes ({columns}) "
+            "SELECT gen_random_uuid(), current_database(), 'public', 'todos_todo', n::text, n, NULL, "
+            "'UPDATE', '{}', '{}', jsonb_build_object('user_id', n % 1000, 'request', "
             "jsonb_build_object('path', '/' || n % 1000), 'tags', jsonb_build_array(n % 1000)), "
             "now(), now(), n, n, 0 FROM generate_series(1, 5000) n"
         )

@@ -159,8 +159,8 @@ def test_table_is_partitioned_and_the_default_partition_catches_all():
 def test_columns():
     found = rows(
         "SELECT attname, format_type(atttypid, atttypmod), attnotnull, collname FROM pg_attribute "
-        "LEFT JOIN pg_collation c ON c.oid = attcollation WHERE attrelid = 'changes'::regclass AND attnum > 0 "
-        "ORDER BY attnum"
+        "LEFT JOIN pg_collation c ON c.oid = attcollation "
+        "WHERE attrelid = 'changes'::regclass AND attnum > 0 ORDER BY attnum"
     )
     names = {
         "database": True,
@@ -208,7 +208,8 @@ def test_operation_is_checked_and_so_is_the_key():
 
 def test_checkpoint_and_gap_have_their_defaults():
     assert rows(
-        "INSERT INTO bemi_checkpoint (source, system_identifier, timeline, database_oid, slot, confirmed_lsn) "
+        "INSERT INTO bemi_checkpoint "
+        "(source, system_identifier, timeline, database_oid, slot, confirmed_lsn) "
         "VALUES ('s', '7', 1, 4294967295, 'bemi_orm', '16/B374D848') RETURNING epoch, updated_at = now()"
     ) == [(0, True)]
     assert rows(

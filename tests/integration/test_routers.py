@@ -29,5 +29,5 @@ def test_other_models_are_left_to_other_routers(alias):
 
 @pytest.mark.parametrize(("aliases", "expected"), [(["default"], "default"), (["default", "bemi"], "bemi")])
 def test_alias_called_bemi_is_used_where_nothing_is_set(monkeypatch, aliases, expected):
-    monkeypatch.setattr("django.conf.settings.DATABASES", dict.fromkeys(aliases, {}))
+    monkeypatch.setattr("django.conf.settings.DATABASES", {alias: {} for alias in aliases})
     assert BemiDatabaseRouter().db_for_read(Change) == expected

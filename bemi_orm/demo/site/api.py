@@ -19,14 +19,14 @@ from bemi_orm.demo.site.models import Todo, TodoList
 View = Callable[..., HttpResponse]
 
 
-def json_api(method: str) -> Callable[[View], View]:
-    """Let the view answer this method only, to users who are logged in, with its JSON body as `data`.
+def json_api(*methods: str) -> Callable[[View], View]:
+    """Let the view answer these methods only, for users who are logged in; `data` is the JSON body.
 
     A ValueError of the view becomes status 400 with its text.
     """
 
     def decorator(view: View) -> View:
-        @require_http_methods([method])
+        @require_http_methods(methods)
         @wraps(view)
         def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
@@ -52,18 +52,15 @@ def lists(request: HttpRequest, data: dict[str, Any]) -> HttpResponse:
     return JsonResponse({"id": todo_list.pk, "todos": [todo.pk for todo in todos]}, status=201)
 
 
-@json_api("DELETE")
+@json_api("PATCH", "DELETE")
 def list_detail(request: HttpRequest, data: dict[str, Any], pk: int) -> HttpResponse:
-    """Delete the list, and its todos with it."""
-    get_object_or_404(TodoList, pk=pk).delete()
-    return HttpResponse(status=204)
-
-
-@json_api("POST")
-def complete_list(request: HttpRequest, data: dict[str, Any], pk: int) -> HttpResponse:
-    """Complete all open todos of the list in one statement; gives their number."""
-    open_todos = get_object_or_404(TodoList, pk=pk).todos.filter(is_completed=False)
-    return JsonResponse({"completed": open_todos.update(is_completed=True)})
+    """PATCH sets `is_completed` of all its todos in one statement; DELETE deletes the list and its todos."""
+    todo_list = get_object_or_404(TodoList, pk=pk)
+    if request.method == "DELETE":
+        todo_list.delete()
+        return HttpResponse(status=204)
+    todos = Todo.objects.filter(list=todo_list)
+    return JsonResponse({"updated": todos.update(is_completed=bool(data.get("is_completed")))})
 
 
 @json_api("PATCH")
@@ -87,5 +84,5 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _cleaned(form: Form) -> dict[str, Any]:
     if not form.is_valid():
-        raise ValueError("; ".join(f"{name}: {' '.join(errors)}" for name, errors in form.errors.items()))
+        raise ValueError(form.errors.as_json())
     return form.cleaned_data

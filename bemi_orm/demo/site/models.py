@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 from bemi_orm import BemiMixin
@@ -12,6 +14,8 @@ class TodoList(BemiMixin, models.Model):
 
     name = models.CharField(max_length=100)
 
+    objects: ClassVar[models.Manager[TodoList]] = models.Manager()
+
     def __str__(self) -> str:
         return self.name
 
@@ -19,9 +23,11 @@ class TodoList(BemiMixin, models.Model):
 class Todo(BemiMixin, models.Model):
     """One thing to do."""
 
-    list = models.ForeignKey(TodoList, on_delete=models.CASCADE, related_name="todos")
+    list = models.ForeignKey(TodoList, on_delete=models.CASCADE)
     task = models.CharField(max_length=200)
     is_completed = models.BooleanField(default=False)
+
+    objects: ClassVar[models.Manager[Todo]] = models.Manager()
 
     class Meta:
         """The page shows todos in the order in which they were made."""

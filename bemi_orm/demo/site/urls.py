@@ -20,7 +20,6 @@ urlpatterns = [
     path("todos/<int:pk>/delete/", views.delete_todo, name="delete_todo"),
     path("api/lists/", api.lists),
     path("api/lists/<int:pk>/", api.list_detail),
-    path("api/lists/<int:pk>/complete/", api.complete_list),
     path("api/todos/<int:pk>/", api.todo_detail),
     path("static/<path:path>", serve, {"document_root": Path(__file__).parent / "static"}),
 ]

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Final
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
+from django.core.exceptions import BadRequest
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -69,7 +69,8 @@ def delete_list(request: HttpRequest, pk: int) -> str:
 @action
 def complete_list(request: HttpRequest, pk: int) -> str:
     """Complete all open todos of the list in one statement."""
-    get_object_or_404(TodoList, pk=pk).todos.filter(is_completed=False).update(is_completed=True)
+    todo_list = get_object_or_404(TodoList, pk=pk)
+    Todo.objects.filter(list=todo_list, is_completed=False).update(is_completed=True)
     return f"list-{pk}"
 
 
@@ -77,7 +78,8 @@ def complete_list(request: HttpRequest, pk: int) -> str:
 def add_todo(request: HttpRequest, pk: int) -> str:
     """Add a todo to the list."""
     todo_list = get_object_or_404(TodoList, pk=pk)
-    return f"todo-{todo_list.todos.create(task=_text(TodoForm(request.POST), 'task')).pk}"
+    todo = Todo.objects.create(list=todo_list, task=_text(TodoForm(request.POST), "task"))
+    return f"todo-{todo.pk}"
 
 
 @action
@@ -94,3 +96,21 @@ def delete_todo(request: HttpRequest, pk: int) -> str:
     """Delete the todo."""
     get_object_or_404(Todo, pk=pk).delete()
     return "latest"
+
+
+def _lists() -> list[dict[str, Any]]:
+    return [
+        {"list": todo_list, "todos": [_with_history(todo) for todo in Todo.objects.filter(list=todo_list)]}
+        for todo_list in TodoList.objects.order_by("id")
+    ]
+
+
+def _with_history(todo: Todo) -> dict[str, Any]:
+    return {"todo": todo, "history": [describe(change) for change in todo.bemi_history()]}
+
+
+def _text(form: Form, field: str) -> str:
+    if not form.is_valid():
+        raise BadRequest(f"The {field} is missing or too long.")
+    text: str = form.cleaned_data[field]
+    return text
