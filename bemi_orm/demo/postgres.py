@@ -111,7 +111,6 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the demo, which then stops the server itself
                 **self._as_user(),
             )
         self._wait_until_ready()
@@ -159,6 +158,7 @@ class EmbeddedPostgres:
     def _as_user(self) -> dict[str, Any]:
         """PostgreSQL refuses to run as root: then run it as a user that every system has."""
         options: dict[str, Any] = {"cwd": self._folder, "env": {**os.environ, "LC_ALL": "C", "TZ": "UTC"}}
+        options["start_new_session"] = True  # Ctrl-C is for the demo, which then stops the server itself
         if os.geteuid() == 0:
             account = _unprivileged_account()
             options |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}

@@ -103,3 +103,4 @@ def _serve(terminal: Terminal, stage: Stage, signals: StopSignals) -> None:
     while signals.received is None:
         stage.check()
         time.sleep(POLL_SECONDS)
+    terminal.say("\nStopping.")

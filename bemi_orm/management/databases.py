@@ -12,9 +12,10 @@ from django.db.models import Model
 from bemi_orm.exceptions import ConfigurationError
 
 LIBPQ_OPTIONS: Final = frozenset(
-    "application_name channel_binding connect_timeout gssencmode hostaddr keepalives keepalives_count "
+    "application_name channel_binding connect_timeout gssencmode hostaddr keepalives "  # noqa: SIM905
+    "keepalives_count "
     "keepalives_idle keepalives_interval krbsrvname options passfile service sslcert sslcrl sslkey sslmode "
-    "sslnegotiation sslpassword sslrootcert target_session_attrs tcp_user_timeout".split()  # noqa: SIM905
+    "sslnegotiation sslpassword sslrootcert target_session_attrs tcp_user_timeout".split()
 )
 """What OPTIONS may hold for libpq; the rest is for Django or for its driver."""
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import make_dsn
 from psycopg2.extras import LogicalReplicationConnection
 
 from bemi_orm.exceptions import SetupError, SourceUnavailableError
 
 Parameters = Mapping[str, str]
 """libpq connection keywords and their values."""
+
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
 
 SESSION_SETTINGS: Final[Mapping[str, str]] = {
     "TimeZone": "UTC",
@@ -36,7 +39,7 @@ KEEPALIVES: Final[Mapping[str, str]] = {
 
 def connect_sql(parameters: Parameters) -> Connection:
     """Open an autocommit connection for SQL; raises SourceUnavailableError."""
-    connection = _connect(parameters)
+    connection = _connect(parameters, Connection)
     connection.autocommit = True
     return connection
 
@@ -46,17 +49,16 @@ def connect_replication(parameters: Parameters) -> LogicalReplicationConnection:
 
     Raises SetupError when the role may not, else SourceUnavailableError.
     """
-    return _connect(parameters, connection_factory=LogicalReplicationConnection)
+    return _connect(parameters, LogicalReplicationConnection)
 
 
-def _connect(parameters: Parameters, **options: Any) -> Any:
+def _connect(parameters: Parameters, factory: type[AnyConnection]) -> AnyConnection:
     settings = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
     own_options = f"{parameters.get('options', '')} {settings}".strip()
     fixed = {"connect_timeout": "10", "application_name": "bemi_orm", **KEEPALIVES}
     try:
-        return psycopg2.connect(
-            **{**fixed, **parameters, "client_encoding": "UTF8", "options": own_options}, **options
-        )
+        dsn = make_dsn(**{**fixed, **parameters, "client_encoding": "UTF8", "options": own_options})
+        return psycopg2.connect(dsn, connection_factory=factory)
     except psycopg2.OperationalError as error:
         text = str(error).strip()
         if "replication" in text and "permission denied" in text:

@@ -70,8 +70,10 @@ class CheckpointTable:
         )
         if row is None:
             return None
-        *identity, confirmed_lsn, epoch = row
-        return Checkpoint(*identity, confirmed_lsn=parse_lsn(confirmed_lsn), epoch=epoch)
+        source, system_identifier, timeline, database_oid, slot, confirmed_lsn, epoch = row
+        return Checkpoint(
+            source, system_identifier, timeline, database_oid, slot, parse_lsn(confirmed_lsn), epoch
+        )
 
     def create(self, checkpoint: Checkpoint) -> None:
         """Store the first checkpoint of a source."""

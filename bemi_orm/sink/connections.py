@@ -9,6 +9,7 @@ from typing import Final
 import psycopg2
 from psycopg2 import errors
 from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import make_dsn
 
 from bemi_orm.exceptions import DestinationUnavailableError, NotMigratedError
 
@@ -26,7 +27,9 @@ def connect(parameters: Mapping[str, str]) -> Connection:
     options = f"{parameters.get('options', '')} {settings}".strip()
     fixed = {"connect_timeout": "10", "application_name": "bemi_orm"}
     with destination_errors():
-        return psycopg2.connect(**{**fixed, **parameters, "client_encoding": "UTF8", "options": options})
+        dsn = make_dsn(**{**fixed, **parameters, "client_encoding": "UTF8", "options": options})
+        connection: Connection = psycopg2.connect(dsn)
+        return connection
 
 
 @contextmanager

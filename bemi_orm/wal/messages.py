@@ -19,7 +19,7 @@ class Unchanged(enum.Enum):
 
 UNCHANGED: Final = Unchanged.TOKEN
 
-Value: TypeAlias = bytes | None | Unchanged
+Value: TypeAlias = bytes | Unchanged | None
 """A column: its text form in bytes, None for SQL NULL, or `UNCHANGED`."""
 
 TupleData: TypeAlias = tuple[Value, ...]

@@ -112,9 +112,8 @@ def main() -> None:
     runs = [measure(options.rows, bin_dir, options.profile) for _ in range(options.runs)]
     for reader, worker in runs:
         print(f"pg_recvlogical {reader:9,.0f}/s   bemi worker {worker:9,.0f}/s   ratio {worker / reader:.2f}")
-    print(
-        f"medians: {statistics.median(r for r, _ in runs):,.0f}/s and {statistics.median(w for _, w in runs):,.0f}/s"
-    )
+    reader, worker = (statistics.median(rates) for rates in zip(*runs, strict=True))
+    print(f"medians: {reader:,.0f}/s and {worker:,.0f}/s")
 
 
 if __name__ == "__main__":

@@ -105,8 +105,8 @@ class Rig:
             "from bemi_orm.sink.writer import Writer\n"
             "from bemi_orm.worker.loop import Worker\n"
             "p, slot = json.loads(sys.argv[1]), sys.argv[2]\n"
-            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), tracking_for=lambda own: lambda s, t: True,\n"
-            "       should_stop=lambda: False).run()\n"
+            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), should_stop=lambda: False,\n"
+            "       tracking_for=lambda own: lambda s, t: True).run()\n"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ
@@ -165,7 +165,8 @@ class Rig:
         while True:
             try:
                 cursor.execute(
-                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                    "WHERE slot_name = %s",
                     [self.slot],
                 )
                 return
