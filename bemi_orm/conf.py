@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.conf import settings as django_settings
@@ -21,7 +21,9 @@ class Settings:
     SOURCE_DATABASE: alias whose changes are captured.
     SLOT, PUBLICATION: names in the source database.
     REPLICA_IDENTITY: `full`, so that the WAL holds whole old rows, or `default`, only their keys.
+    RENAMED: former names by model: `{"todos.Todo": {"tables": ["item"], "columns": {"title": "task"}}}`.
     TRACK, IGNORE: tables, as `table`, `schema.table`, `app_label`, `app_label.Model`, or a glob of these.
+    USER_KEY: the context's key, or path `request__user`, that names the user; `by_user` goes by it.
     """
 
     CONTEXT_FUNCTION: str = "bemi_orm.transport.request.default_request_context"
@@ -35,6 +37,8 @@ class Settings:
     REPLICA_IDENTITY: str = "full"
     TRACK: Sequence[str] = ("*",)
     IGNORE: Sequence[str] = ()
+    RENAMED: Mapping[str, Any] = {}
+    USER_KEY: str = "user_id"
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -56,3 +56,15 @@ class GapError(BemiError):
 
 class FencedError(BemiError):
     """Another worker has taken the checkpoint over; this one must stop."""
+
+
+class HistoricInstanceError(BemiError):
+    """A value of a past row is not known, and is not read from the live table; retrying does not help."""
+
+    def __init__(self, instance: object, *names: str) -> None:
+        what = f"The value of {', '.join(names)}" if names else "The live row"
+        super().__init__(
+            f"{what} of a historic {type(instance).__name__} is not in its image, and is not read from "
+            "the live table, as past and present would mix. get_deferred_fields() names what is not known. "
+            "Read the live row by its key, or other rows as of then inside bemi_orm.time_travel()."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -23,7 +24,11 @@ def row_key(instance: Model, model: type[Model]) -> RowKey | None:
 
     model: the instance's own class or a parent whose table holds a part of it.
     """
-    values = [_stored_value(field, instance) for field in model._meta.pk_fields]
+    return key_of_values([stored_value(field, instance) for field in model._meta.pk_fields])
+
+
+def key_of_values(values: Sequence[Any]) -> RowKey | None:
+    """Give the key of a row from the stored values of its key columns; None where one is not set."""
     if any(value is None for value in values):
         return None
     number = values[0] if len(values) == 1 and _is_integer(values[0]) else None
@@ -31,8 +36,8 @@ def row_key(instance: Model, model: type[Model]) -> RowKey | None:
     return None if text is None else RowKey(text, number)
 
 
-def _stored_value(field: Field[Any, Any], instance: Model) -> Any:
-    """Give what is stored for the field; a relation's value is that of the field it points to."""
+def stored_value(field: Field[Any, Any], instance: Model) -> Any:
+    """Give what is stored for a field of the instance; a relation's value is that of the field it points to."""
     value = getattr(instance, field.attname)
     target = _target(field)
     stored = target.get_prep_value(value)

@@ -6,8 +6,10 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, Model, TextField
+from django.db.models import Expression, Model, Q, TextField
 from django.db.models.sql.compiler import SQLCompiler
+
+from bemi_orm.renames import former_tables
 
 _SQL: Final = {
     "database": "SELECT pg_catalog.current_database()::text",
@@ -59,6 +61,17 @@ def locate(model: type[Model], alias: str | None = None) -> TableLocation:
     quoted = connections[alias].ops.quote_name(model._meta.db_table)
     table = quoted.rpartition('"."')[2].strip('"')
     return TableLocation(ServerName(alias, "database"), ServerName(alias, "schema", quoted), table)
+
+
+def in_table_of(model: type[Model], alias: str | None = None) -> Q:
+    """Give the condition that a change is of the model's table, under a former name of it too.
+
+    alias: as for `locate`. A former table (`BEMI_RENAMED`) is looked for in the schema of the present one.
+    """
+    place = locate(model, alias)
+    tables = (place.table, *former_tables(model))
+    table = Q(table=place.table) if len(tables) == 1 else Q(table__in=tables)
+    return table & Q(database=place.database, schema=place.schema)
 
 
 def _ask(alias: str, kind: str, params: tuple[str, ...]) -> str | None:

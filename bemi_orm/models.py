@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 from django.db import models
 
 from bemi_orm.choices import Operation
-from bemi_orm.diffing import FieldChange, appeared, diff_images, disappeared
+from bemi_orm.diffing import FieldChange
+from bemi_orm.fielddiffs import diff_rows
 from bemi_orm.fields import ContextField, RowImageField
-from bemi_orm.querysets import ChangeQuerySet, refuse_write
+from bemi_orm.instances import instance_from
+from bemi_orm.querysets import ChangeQuerySet
+from bemi_orm.readable import ReadableChange, read_aloud
+from bemi_orm.readonly import refuse_write
+from bemi_orm.tracked import model_of_table
 
 ChangeManager = models.Manager.from_queryset(ChangeQuerySet)
 
@@ -53,19 +59,69 @@ class Change(models.Model):
     def __str__(self) -> str:
         return f"{self.operation} {self.schema}.{self.table} {self.primary_key or ''}".rstrip()
 
-    def diff(self) -> tuple[FieldChange, ...]:
-        """Give the columns that this change changed.
+    @property
+    def row_model(self) -> type[models.Model] | None:
+        """The model of the row, found by its table; None if the project has none."""
+        return model_of_table(self.schema, self.table)
 
-        A new row: every column, from None. A row that went: every known column, to None. An update: each
-        column whose values differ, and each of which one value is not known (`UNKNOWN`).
+    @property
+    def instance(self) -> models.Model | None:
+        """The row as the change left it, or as it was when the change deleted it; no query is made.
+
+        It looks unsaved, and is read by the fields of its model, see `bemi_orm.instances.instance_from`. None
+        for a TRUNCATE, and for a table that has no model.
+        """
+        return self._instance_from(self.before if self.operation == Operation.DELETE else self.after)
+
+    @property
+    def before_instance(self) -> models.Model | None:
+        """The row before an UPDATE or DELETE, as for `instance`; None where there was none."""
+        return self._instance_from(self.before)
+
+    @property
+    def is_effective(self) -> bool:
+        """Whether the change is more than an UPDATE that changed nothing."""
+        return self.operation != Operation.UPDATE or bool(self.diff())
+
+    def diff(self) -> tuple[FieldChange, ...]:
+        """Give what the change did to the fields, in the model's order, with values as the fields hold them.
+
+        A new row: every field, from None. A row that went: every known field, to None. An update: each field
+        whose values differ, and each of which one value is not known (`UNKNOWN`). A field is named by its
+        attribute, such as `list_id`. Columns without a field, and all of a table without a model, are named
+        as they are, and hold decoded JSON.
         """
         match self.operation:
             case Operation.CREATE | Operation.SNAPSHOT:
-                return appeared(self.after)
+                return diff_rows(self.row_model, None, self.after)
             case Operation.DELETE:
-                return disappeared(self.before)
+                return diff_rows(self.row_model, self.before, None)
             case _:
-                return diff_images(self.before, self.after)
+                return diff_rows(self.row_model, self.before, self.after)
+
+    def readable_diff(self, max_length: int = 80) -> tuple[ReadableChange, ...]:
+        """Give `diff()` as texts for people: labels of fields and choices, names of related rows as of then.
+
+        max_length: in characters; a longer text is cut and ends in an ellipsis. Each foreign key that changed
+        takes a query or two for the row that it points to.
+        """
+        return read_aloud(self, max_length)
+
+    def _instance_from(self, image: Mapping[str, Any]) -> models.Model | None:
+        model = self.row_model
+        if model is None or not image:
+            return None
+        return instance_from(model, image, change=self, is_complete=self._is_complete)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the images hold every column that the row had then.
+
+        Only an UPDATE can lack a column in one image (unchanged TOAST, or a replica identity that is not
+        FULL), and a DELETE in its one, where it cannot be told.
+        """
+        is_new = self.operation in (Operation.CREATE, Operation.SNAPSHOT)
+        return is_new or self.before.keys() == self.after.keys()
 
     def save_base(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse; save(), asave() and loaddata end here."""

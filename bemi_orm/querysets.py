@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from uuid import UUID
 
 from django.db import router
-from django.db.models import BooleanField, Func, Model, QuerySet, Value
+from django.db.models import Model, Q
 
 from bemi_orm.choices import Operation
-from bemi_orm.exceptions import BemiError
-from bemi_orm.keys import row_key
-from bemi_orm.locations import locate
-from bemi_orm.rows import MAX_ORDINAL, MAX_SOURCE_HASH, change_id_bytes
+from bemi_orm.conditions import column_differs, columns_of, images_differ
+from bemi_orm.conf import settings
+from bemi_orm.instances import is_historic
+from bemi_orm.locations import in_table_of
+from bemi_orm.pgtext import postgres_text
+from bemi_orm.readonly import ReadOnlyQuerySet
+from bemi_orm.relations import child_rows, link_rows, parent_rows, row_of
+from bemi_orm.rows import MAX_ORDINAL, MAX_SOURCE_HASH, change_id_bytes, key_text
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
@@ -22,66 +28,54 @@ if TYPE_CHECKING:
 _Row_co = TypeVar("_Row_co", bound=Model, covariant=True)
 
 
-class _IsDistinctFrom(Func):
-    template = "(%(expressions)s)"
-    arg_joiner = " IS DISTINCT FROM "
-    output_field = BooleanField()
-
-
-class ReadOnlyQuerySet(QuerySet[_Row_co]):
-    """A queryset that never writes; the asynchronous methods and get_or_create end in these."""
-
-    def create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse."""
-        refuse_write()
-
-    def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse."""
-        refuse_write()
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse."""
-        refuse_write()
-
-    def update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse."""
-        refuse_write()
-
-    def delete(self) -> NoReturn:
-        """Refuse."""
-        refuse_write()
-
-
 class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
-    """Changes in commit order, by whose row, by what was done, by whom, and by when."""
+    """Changes in commit order, by whose row, by what was done, by whom, and by when.
 
-    def for_instance(self, instance: Model) -> Self:
+    Each method narrows or orders, and can follow any other: `Change.objects.for_model(Todo).by_user(7).desc()`.
+    """
+
+    _model_of_rows: type[Model] | None = None  # by it, changed() knows fields from columns
+
+    def for_instance(self, instance: Model, *, m2m: bool = False, related: bool = False) -> Self:
         """Give the changes of the instance's row, in its own table, schema and database.
 
-        Part of the row of a model with a parent is in the parent's table, and has changes of its own there.
+        The row is found by its real key, and under the keys that it had before; changes of another row that
+        had its key before, or that took over its former key, are left out.
+        m2m: also the rows that link it to others, declared on either side, as they came and went.
+        related: also the rows that point to it by foreign key, before the change or after it, and its own
+            rows in the tables of parent models. Both look through all changes of those tables.
         An instance that is not saved, or has lost its key in delete(), gives none, without a query; the
         changes of a deleted row are those of `for_model(Model)` with its `primary_key`.
+
+        Example: `Change.objects.for_instance(todo, m2m=True)`
         """
-        return self.for_row(instance, type(instance))
+        own = self.for_row(instance, type(instance))
+        if not (m2m or related) or own.query.is_empty():
+            return own
+        alias = _alias(instance)
+        conditions = [row_of(instance, type(instance), alias)]
+        conditions += link_rows(instance, alias) if m2m else ()
+        conditions += (*parent_rows(instance, alias), *child_rows(instance, alias)) if related else ()
+        return self.filter(reduce(or_, filter(None, conditions)))
 
     def for_row(self, instance: Model, model: type[Model]) -> Self:
         """Do as `for_instance` in the table of `model`, the instance's class or a parent of it."""
-        alias = instance._state.db or router.db_for_read(model, instance=instance)
-        key = None if instance._state.adding else row_key(instance, model)
-        if key is None:
-            return self.none()
-        rows = self._in_table(model, alias)
-        # Each form is served by a partial index of its own.
-        if key.number is None:
-            return rows.filter(primary_key=key.text, primary_key_int__isnull=True)
-        return rows.filter(primary_key_int=key.number)
+        is_saved = not instance._state.adding or is_historic(instance)
+        condition = row_of(instance, model, _alias(instance)) if is_saved else None
+        return self.none() if condition is None else self._of_model(model).filter(condition)
 
     def for_model(self, model: type[Model]) -> Self:
-        """Give the changes of the model's table, in its schema and database; no query is made by this."""
-        return self._in_table(model)
+        """Give the changes of the model's table, in its schema and database; no query is made by this.
+
+        Former names of the table count, see `BEMI_RENAMED`. Example: `Change.objects.for_model(Todo)`
+        """
+        return self._of_model(model).filter(in_table_of(model))
 
     def for_table(self, name: str, schema: str | None = None, database: str | None = None) -> Self:
-        """Give the changes of every table of this name; schema and database narrow it."""
+        """Give the changes of every table of this name; schema and database narrow it.
+
+        Example: `Change.objects.for_table("todos_todo", schema="public")`
+        """
         names = {"table": name, "schema": schema, "database": database}
         return self.filter(**{column: value for column, value in names.items() if value is not None})
 
@@ -91,6 +85,20 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         The keys are spelled as after `context__` in filter(), look-ups included.
         """
         return self.filter(**{f"context__{path}": value for path, value in keys.items()})
+
+    def by_user(self, user: Any) -> Self:
+        """Give the changes that a user made: `by_user(request.user)`, `by_user(7)`, `by_user("7")`.
+
+        user: an instance, saved or deleted, or its key. `BEMI_USER_KEY` names the key of the context, and a
+            number there counts as its text. An instance without a key, such as AnonymousUser, gives none.
+        """
+        key = user.pk if hasattr(user, "pk") else user
+        if key is None:
+            return self.none()
+        forms = [key, str(key)] if isinstance(key, int) else [str(key)]
+        if str(key).isascii() and str(key).isdecimal():
+            forms = [int(key), str(key)]
+        return self.filter(**{f"context__{settings.USER_KEY}__in": forms})
 
     def created(self) -> Self:
         """Give the changes that made a row."""
@@ -132,11 +140,41 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         """Give the changes that `context` leaves out."""
         return self.exclude(context__contains=data)
 
-    def column_changed(self, column: str) -> Self:
-        """Give the changes whose `diff()` names this column: it differs, or one side of it is not known."""
-        images = ("before", "after")
-        old, new = (Func(image, Value(column), function="jsonb_extract_path") for image in images)
-        return self.filter(_IsDistinctFrom(old, new))
+    def changed(self, *fields: str) -> Self:
+        """Give the changes whose `diff()` names one of these: it differs, or one side of it is not known.
+
+        fields: of the model after `for_model` or `for_instance`, under former names too (`BEMI_RENAMED`);
+            else names of columns. Example: `Change.objects.for_model(Todo).changed("task", "list")`
+        """
+        columns = [column for name in fields for column in columns_of(self._model_of_rows, name)]
+        return self.filter(reduce(or_, map(column_differs, columns))) if columns else self.none()
+
+    def field_changed(self, table: str, primary_key: Any, field: str) -> Self:
+        """Give the changes of one column of one row: `field_changed("todos_todo", 5, "task")`.
+
+        primary_key: as `primary_key` holds it, or a number; of several columns: their texts as a list.
+        """
+        values = primary_key if isinstance(primary_key, list | tuple) else [primary_key]
+        key = key_text([postgres_text(value) for value in values])
+        return self.for_table(table).filter(primary_key=key).changed(field)
+
+    def effective(self, ignore: Iterable[str] = ()) -> Self:
+        """Leave out updates that changed nothing, or only these columns: `effective(ignore=["updated_at"])`.
+
+        ignore: columns; after `for_model` or `for_instance` fields as well. An update of which a value is not
+            known stays, if it is not one of these.
+        """
+        columns = {column for name in ignore for column in columns_of(self._model_of_rows, name)}
+        return self.filter(~Q(operation=Operation.UPDATE) | images_differ(columns))
+
+    def instances(self) -> list[Model]:
+        """Give the rows as model instances, in this order: `Change.objects.for_model(Todo).instances()`.
+
+        Each is `Change.instance`: as the change left it, or as it was when the change deleted it. Changes
+        without a row or a model give none.
+        """
+        found = (cast("Change", change).instance for change in self)
+        return [instance for instance in found if instance is not None]
 
     def between(self, start: datetime, end: datetime) -> Self:
         """Give the changes committed from `start` on and before `end`, both aware."""
@@ -161,14 +199,16 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         """Order by commit, the newest first."""
         return self.order_by("-id")
 
-    def _in_table(self, model: type[Model], alias: str | None = None) -> Self:
-        place = locate(model, alias)
-        return self.filter(database=place.database, schema=place.schema, table=place.table)
+    def _of_model(self, model: type[Model]) -> Self:
+        narrowed = self._chain()
+        narrowed._model_of_rows = model
+        return narrowed
+
+    def _clone(self) -> Self:
+        clone = super()._clone()  # type: ignore[misc]
+        clone._model_of_rows = self._model_of_rows
+        return cast(Self, clone)
 
 
-def refuse_write() -> NoReturn:
-    """Raise BemiError: what has happened is not changed by the application."""
-    raise BemiError(
-        "Changes are a record and cannot be written through the ORM; the worker alone stores them. "
-        "To undo what a change did, write to the table that it is about."
-    )
+def _alias(instance: Model) -> str:
+    return instance._state.db or router.db_for_read(type(instance))

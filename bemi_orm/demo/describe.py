@@ -72,8 +72,8 @@ def _value(value: Any) -> str:
 
 
 def _who(context: Mapping[str, Any]) -> str:
-    return f"{context['user']} ({context['user_id']})" if "user" in context else ABSENT
+    return f"{context['user']} ({context.get('user_id')})" if "user" in context else ABSENT
 
 
 def _where(context: Mapping[str, Any]) -> str:
-    return f"{context['method']} {context['path']}" if "path" in context else ABSENT
+    return f"{context.get('method', '')} {context['path']}".lstrip() if "path" in context else ABSENT

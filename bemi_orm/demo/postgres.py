@@ -192,7 +192,13 @@ class EmbeddedPostgres:
     def _run_initdb(self) -> None:
         command = [str(self._bin_dir / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
         command += ["-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        outcome = subprocess.run(command, check=False, capture_output=True, text=True, **self._as_user())
+        try:
+            outcome = subprocess.run(command, check=False, capture_output=True, text=True, **self._as_user())
+        except PermissionError as error:
+            raise ConfigurationError(
+                f"The server runs as the user {_unprivileged_account().pw_name}, which cannot enter "
+                f"{tempfile.gettempdir()}. Set TMPDIR to a folder that every user can enter, such as /tmp."
+            ) from error
         if outcome.returncode != 0:
             raise ConfigurationError(f"initdb failed:\n{outcome.stderr.strip()}")
 

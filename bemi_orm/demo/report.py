@@ -8,7 +8,7 @@ from typing import Any, Final
 from bemi_orm import Change
 from bemi_orm.demo.describe import ABSENT, Described, describe
 from bemi_orm.demo.site.models import Todo
-from bemi_orm.demo.table import Column, render_table, wrap
+from bemi_orm.demo.table import Column, render_table
 from bemi_orm.demo.terminal import Terminal
 
 _COLOURS: Final = {"CREATE": "green", "UPDATE": "yellow", "DELETE": "red"}
@@ -16,20 +16,20 @@ _COLOURS: Final = {"CREATE": "green", "UPDATE": "yellow", "DELETE": "red"}
 EXAMPLES: Final = (
     (
         "One row's history, whoever wrote to it:",
-        (
-            'todo = Todo.objects.get(task="Buy 500 stamps")',
-            "for change in todo.bemi_history(): print(change.operation, 'by', change.context.get('user'))",
-        ),
+        'todo = Todo.objects.get(task="Buy 500 stamps")',
+        'for change in todo.bemi_history():\n    print(change.operation, "by", change.context.get("user"))',
     ),
     (
         "What a change changed:",
-        ("change = todo.bemi_history().updated().first()", "change.diff()"),
+        "change = todo.bemi_history().updated().first()",
+        "change.diff()",
     ),
     (
         "All that user 1 deleted, by context:",
-        ("for change in Change.objects.filter(context__user_id=1).deleted(): print(change, change.before)",),
+        "for c in Change.objects.filter(context__user_id=1).deleted():\n    print(c, c.before)",
     ),
 )
+"""Each a heading and its statements."""
 
 
 def show_changes(terminal: Terminal, changes: Iterable[Change]) -> None:
@@ -53,18 +53,18 @@ def show_changes(terminal: Terminal, changes: Iterable[Change]) -> None:
 def show_examples(terminal: Terminal) -> None:
     """Run each example, and write its lines as a Python prompt would."""
     namespace: dict[str, Any] = {"Change": Change, "Todo": Todo}
-    for heading, statements in EXAMPLES:
+    for heading, *statements in EXAMPLES:
         terminal.say(heading)
-        _run(terminal, statements, namespace)
+        for statement in statements:
+            _run(terminal, statement, namespace)
         terminal.say()
 
 
-def _run(terminal: Terminal, statements: Sequence[str], namespace: dict[str, Any]) -> None:
-    for statement in statements:
-        for number, line in enumerate(wrap(statement, terminal.width - 4)):
-            terminal.say(terminal.paint("cyan")(f"{'... ' if number else '>>> '}{line}"))
-        # "single" prints an expression's value; what is shown is what runs, so it cannot be out of date.
-        exec(compile(statement + "\n", "<demo>", "single"), namespace)  # noqa: S102 - the constants above
+def _run(terminal: Terminal, statement: str, namespace: dict[str, Any]) -> None:
+    for number, line in enumerate(statement.splitlines()):
+        terminal.say(terminal.paint("cyan")(f"{'... ' if number else '>>> '}{line}"))
+    # "single" prints an expression's value; what is shown is what runs, so it cannot be out of date.
+    exec(compile(statement + "\n", "<demo>", "single"), namespace)  # noqa: S102 - the constants above
 
 
 def _cells(change: Described) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
@@ -22,6 +23,8 @@ class Terminal:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name in another script must not end the demo
         self._stream = stream
         self._is_terminal = stream.isatty()
         self._has_colour = (

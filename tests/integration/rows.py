@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connections
 
+from bemi_orm.rowjson import ExactDecoder
 from bemi_orm.rows import change_id_bytes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,3 +75,14 @@ def plan(queryset):
             return queryset.explain()
         finally:
             cursor.execute("SET LOCAL enable_seqscan = on")
+
+
+def row_image(instance):
+    """Give the image of an instance's row, as PostgreSQL itself makes it."""
+    table = instance._meta.db_table
+    where = " AND ".join(f'"{field.column}" = %s' for field in instance._meta.pk_fields)
+    values = [getattr(instance, field.attname) for field in instance._meta.pk_fields]
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET LOCAL intervalstyle = postgres")
+        cursor.execute(f'SELECT to_jsonb(t)::text FROM "{table}" t WHERE {where}', values)
+        return json.loads(cursor.fetchone()[0], cls=ExactDecoder)

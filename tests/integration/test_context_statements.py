@@ -3,24 +3,17 @@
 import io
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, connections, transaction
-from django.db.backends.postgresql.psycopg_any import is_psycopg3, sql
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import errors, is_psycopg3, sql
 from django.test.utils import CaptureQueriesContext
 
 from bemi_orm.exceptions import ConfigurationError
-from bemi_orm.transport.scope import context
+from bemi_orm.transport.scope import context, source_scope
 from bemi_orm.transport.wrapper import ContextSender, emit_context, install_on_connection
 from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag, Todo, TodoList
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
-
-
-@pytest.fixture(autouse=True)
-def _installed():
-    for alias in connections:
-        connections[alias].ensure_connection()
-        install_on_connection(None, connections[alias])
 
 
 @pytest.fixture
@@ -304,18 +297,23 @@ def test_emit_context_is_not_inherited_by_what_has_no_scope(log):
 
 def test_a_broken_transaction_fails_as_ever():
     TodoList.objects.create(name="a")
-    with context(user=1), transaction.atomic():
+    asked = []
+    with source_scope(lambda: {"asked": asked.append(1)}), transaction.atomic():
         with pytest.raises(IntegrityError):
             TodoList.objects.create(name="a")
         with pytest.raises(DatabaseError, match=r"atomic|aborted"):
             TodoList.objects.create(name="b")
         transaction.set_rollback(True)
+    assert len(asked) == 1
 
 
 def test_server_side_cursors_read_as_ever():
     Tag.objects.create(code="a")
     with context(user=1):
         assert [tag.code for tag in Tag.objects.iterator()] == ["a"]
+        with pytest.raises(DatabaseError, match="DELETE"), connection.chunked_cursor() as cursor:
+            cursor.execute("DELETE FROM todos_tag")
+    assert Tag.objects.count() == 1
 
 
 def test_queries_show_the_users_statement():
@@ -382,6 +380,16 @@ class TestPsycopg3:
             assert cursor.fetchall() == [("b",)]
         assert contexts(log) == [{"user": 1}] * 2
 
+    def test_a_pipeline_in_autocommit_stays_one_transaction(self):
+        def insert_twice():
+            with context(user=1), connection.cursor() as cursor, connection.connection.pipeline():
+                cursor.execute("INSERT INTO todos_tag VALUES ('a')")
+                cursor.execute("INSERT INTO todos_tag VALUES ('a')")
+
+        with pytest.raises(errors.UniqueViolation):
+            insert_twice()
+        assert not Tag.objects.exists()
+
     def test_results_of_several_statements(self):
         with context(user=1), connection.cursor() as cursor:
             cursor.execute("INSERT INTO todos_tag VALUES ('a') RETURNING code; SELECT 2")
@@ -389,3 +397,5 @@ class TestPsycopg3:
             assert cursor.nextset()
             assert cursor.fetchall() == [(2,)]
             assert not cursor.nextset()
+            cursor.execute("SELECT 3; INSERT INTO todos_tag VALUES ('b')")
+            assert cursor.fetchall() == [(3,)]

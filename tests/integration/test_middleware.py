@@ -15,7 +15,6 @@ from django.test.utils import CaptureQueriesContext
 from bemi_orm.transport import counters
 from bemi_orm.transport.middleware import BemiMiddleware
 from bemi_orm.transport.scope import context, current_context
-from bemi_orm.transport.wrapper import install_on_connection
 from tests.integration import context_views
 from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag
@@ -29,10 +28,6 @@ ANONYMOUS = {"user_id": None, "method": "GET"}
 
 @pytest.fixture(autouse=True)
 def _fresh():
-    from django.db.backends.signals import connection_created
-
-    connection_created.connect(install_on_connection, dispatch_uid="test_middleware")
-    connections.close_all()
     context_views.CALLS.clear()
     counters.reset()
     yield

@@ -105,7 +105,7 @@ class Rig:
             "from bemi_orm.sink.writer import Writer\n"
             "from bemi_orm.worker.loop import Worker\n"
             "p, slot = json.loads(sys.argv[1]), sys.argv[2]\n"
-            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), should_stop=lambda: False,\n"
+            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), should_stop=bool,\n"
             "       tracking_for=lambda own: lambda s, t: True).run()\n"
         )
         return subprocess.Popen(

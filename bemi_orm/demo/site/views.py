@@ -99,10 +99,16 @@ def delete_todo(request: HttpRequest, pk: int) -> str:
 
 
 def _lists() -> list[dict[str, Any]]:
-    return [
-        {"list": todo_list, "todos": [_with_history(todo) for todo in Todo.objects.filter(list=todo_list)]}
-        for todo_list in TodoList.objects.order_by("id")
-    ]
+    return [_with_todos(todo_list) for todo_list in TodoList.objects.order_by("id")]
+
+
+def _with_todos(todo_list: TodoList) -> dict[str, Any]:
+    todos = Todo.objects.filter(list=todo_list)
+    return {
+        "list": todo_list,
+        "has_open": any(not todo.is_completed for todo in todos),
+        "todos": [_with_history(todo) for todo in todos],
+    }
 
 
 def _with_history(todo: Todo) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""What is around the rows of a plan: unique values that others hold, parents that are gone, children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bemi_orm.revert.drafting import conflict
+from bemi_orm.revert.examining import Examination, Finding, row_key_text
+from bemi_orm.revert.rows import Rows
+from bemi_orm.revert.steps import ConflictKind, Effect, Image, Step, TableName, freeze
+from bemi_orm.revert.tables import ForeignKey, Table, Tables, UniqueIndex
+
+
+class Surroundings:
+    """Checks the steps that an examination left against all rows that the plan is not about."""
+
+    def __init__(self, rows: Rows, tables: Tables, examination: Examination) -> None:
+        self._rows, self._tables = rows, tables
+        self._steps = examination.steps
+        self._live = examination.live
+        self._own = {(step.table, freeze(dict(step.identity))): step for step in self._steps if self._exists(step)}
+
+    def findings(self) -> Iterator[Finding]:
+        """Give everything that would violate a constraint, whichever step it is."""
+        for name in sorted({step.table for step in self._steps}):
+            table = self._tables[name]
+            steps = [(number, step) for number, step in enumerate(self._steps) if step.table == name]
+            for index in table.unique_indexes:
+                yield from self._taken(table, index, steps)
+            for key in table.parents:
+                yield from self._without_parent(table, key, steps)
+            for key in table.children:
+                yield from self._with_children(table, key, steps)
+
+    def _exists(self, step: Step) -> bool:
+        return self._live.get(step.reference) is not None
+
+    def _after(self, step: Step) -> Image:
+        return {**(self._live.get(step.reference) or {}), **step.new_values}
+
+    def _taken(self, table: Table, index: UniqueIndex, steps: list[tuple[int, Step]]) -> Iterator[Finding]:
+        wanted = [
+            (number, self._after(step))
+            for number, step in steps
+            if step.effect is not Effect.DELETE and _concerns(step, index)
+        ]
+        for number, identity in self._rows.holders(table, index, wanted):
+            step, own = self._steps[number], self._own.get((table.name, freeze(identity)))
+            if own is step or (own is not None and (own.effect is Effect.DELETE or _concerns(own, index))):
+                continue
+            key = row_key_text(identity)
+            columns = tuple(column for column in index.columns if column is not None)
+            found = conflict(ConflictKind.UNIQUE_TAKEN, step, table, columns, f"row {key} holds it ({index.name})")
+            yield Finding(step.reference, found, ((table.name, key),))
+
+    def _without_parent(
+        self, table: Table, key: ForeignKey, steps: list[tuple[int, Step]]
+    ) -> Iterator[Finding]:
+        asked = []
+        for number, step in steps:
+            values = self._after(step)
+            is_pointing = step.effect is not Effect.DELETE and step.touched & set(key.child_columns)
+            if is_pointing and all(values.get(column) is not None for column in key.child_columns):
+                asked.append((number, _as_parent(key, values)))
+        provided = self._provided(key)
+        wanted = dict(asked)
+        for number in self._rows.missing_parents(key, asked):
+            if freeze(wanted[number]) in provided:
+                continue
+            step, parent = self._steps[number], row_key_text(wanted[number])
+            detail = f"{key.parent} {parent} does not exist"
+            found = conflict(ConflictKind.PARENT_GONE, step, table, key.child_columns, detail)
+            yield Finding(step.reference, found, ((key.parent, parent),), (key.parent, wanted[number]))
+
+    def _provided(self, key: ForeignKey) -> set[Any]:
+        return {
+            freeze({column: image.get(column) for column in key.parent_columns})
+            for step in self._steps
+            if step.table == key.parent and step.effect is not Effect.DELETE
+            for image in [self._after(step)]
+        }
+
+    def _with_children(
+        self, table: Table, key: ForeignKey, steps: list[tuple[int, Step]]
+    ) -> Iterator[Finding]:
+        asked = [
+            (number, {column: live[column] for column in key.parent_columns})
+            for number, step in steps
+            if (live := self._live.get(step.reference)) is not None and _removes(step, key, live)
+        ]
+        pointing: dict[int, list[str | None]] = {}
+        for number, identity in self._rows.children(key, asked):
+            own = self._own.get((key.child, freeze(identity)))
+            if own is None or not (own.effect is Effect.DELETE or own.touched & set(key.child_columns)):
+                pointing.setdefault(number, []).append(row_key_text(identity))
+        for number, keys in pointing.items():
+            step = self._steps[number]
+            listed = ", ".join(map(str, keys[:5])) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+            detail = f"{key.child} {listed} ({', '.join(key.child_columns)})"
+            found = conflict(ConflictKind.CHILDREN_EXIST, step, table, key.parent_columns, detail)
+            yield Finding(step.reference, found, tuple((key.child, child) for child in keys[:5]))
+
+
+def _concerns(step: Step, index: UniqueIndex) -> bool:
+    """Whether the step may move the row in the index; an expression or a predicate may look at any column."""
+    if None in index.columns or index.predicate:
+        return True
+    if index.is_primary and step.effect is Effect.INSERT:
+        return False  # the row itself was looked for by its key
+    return bool(step.touched & set(index.columns))
+
+
+def _as_parent(key: ForeignKey, values: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = zip(key.parent_columns, key.child_columns, strict=True)
+    return {parent: values[child] for parent, child in pairs}
+
+
+def _removes(step: Step, key: ForeignKey, live: Image) -> bool:
+    if step.effect is Effect.DELETE:
+        return True
+    return any(column in step.touched and step.new_values[column] != live[column] for column in key.parent_columns)
+
+

@@ -1,0 +1,157 @@
+"""The steps against the live rows: what is done already, what stands in the way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from bemi_orm.pgtext import postgres_text
+from bemi_orm.revert.drafting import conflict
+from bemi_orm.revert.folding import differing
+from bemi_orm.revert.rows import LiveRow, Rows
+from bemi_orm.revert.steps import (
+    ABSENT,
+    ColumnEffect,
+    Conflict,
+    ConflictKind,
+    Effect,
+    Image,
+    Reference,
+    Step,
+    TableName,
+    freeze,
+)
+from bemi_orm.revert.tables import Tables
+from bemi_orm.rows import key_text
+
+RowId: TypeAlias = tuple[TableName, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A conflict of one step. blamed: table and key of the rows whose changes since have caused it."""
+
+    step: Reference
+    conflict: Conflict
+    blamed: tuple[tuple[TableName, str | None], ...]
+    missing: tuple[TableName, Image] | None = None
+
+
+@dataclass(slots=True)
+class Examination:
+    """The steps that are left to do, the live rows by step, and what was found against the steps."""
+
+    steps: list[Step]
+    live: dict[Reference, Image | None] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def examine(rows: Rows, tables: Tables, steps: list[Step], *, lock: bool, overwrite: bool = False) -> Examination:
+    """Compare the steps with the live rows, see `bemi_orm.revert.constraints` for what is around them.
+
+    lock: hold the rows until the transaction ends. overwrite: turn a step into what reaches its target from
+    whatever there is now; what can be overwritten is then no finding.
+    A step whose target is reached already is left out: it is no conflict that somebody else did the same.
+    """
+    result = Examination([])
+    for name, group in _by_table(steps).items():
+        if lock:
+            rows.lock(tables[name], group)
+    by_row = {_row_id(step.table, step.identity): step for step in steps}
+    for step, live in _read(rows, tables, steps):
+        if _is_done(step, live, by_row):
+            continue
+        found = _compare(step, live, tables, by_row)
+        adapted = _adapt(step, live, tables) if found and overwrite else None
+        if found and adapted is None:
+            result.findings.append(found)
+        result.steps.append(adapted or step)
+        result.live[step.reference] = live.row
+    return result
+
+
+def row_key_text(identity: Image) -> str | None:
+    """Give the key of a live row as `changes` has it."""
+    return key_text([postgres_text(value) for value in identity.values()])
+
+
+def _by_table(steps: list[Step]) -> Mapping[TableName, list[Step]]:
+    groups = defaultdict[TableName, list[Step]](list)
+    for step in steps:
+        groups[step.table].append(step)
+    return dict(sorted(groups.items()))
+
+
+def _read(rows: Rows, tables: Tables, steps: list[Step]) -> Iterator[tuple[Step, LiveRow]]:
+    answers: dict[int, LiveRow] = {}
+    groups = defaultdict[TableName, list[tuple[int, Step]]](list)
+    for number, step in enumerate(steps):
+        groups[step.table].append((number, step))
+    for name, group in groups.items():
+        answers.update(rows.read(tables[name], group))
+    return ((step, answers[number]) for number, step in enumerate(steps))
+
+
+def _row_id(table: TableName, identity: Image) -> RowId:
+    return table, freeze(dict(identity))
+
+
+def _is_done(step: Step, live: LiveRow, by_row: Mapping[RowId, Step]) -> bool:
+    if step.effect is Effect.DELETE:
+        return live.row is None
+    if live.row is None or _holder(step, by_row) is not None:
+        return False
+    wanted = {column: live.target[column] for column in step.touched if column in live.target}
+    return not differing(wanted, live.row)
+
+
+def _holder(step: Step, by_row: Mapping[RowId, Step]) -> Step | None:
+    """Give another step of the plan whose row now has the key that this step inserts."""
+    if step.effect is not Effect.INSERT:
+        return None
+    holder = by_row.get(_row_id(step.table, step.identity))
+    return None if holder is step else holder
+
+
+def _compare(step: Step, live: LiveRow, tables: Tables, by_row: Mapping[RowId, Step]) -> Finding | None:
+    table = tables[step.table]
+    blamed = ((step.table, step.key),)
+    if step.effect is Effect.INSERT:
+        if live.row is None or _holder(step, by_row) is not None:
+            return None
+        return Finding(step.reference, conflict(ConflictKind.ROW_EXISTS, step, table), blamed)
+    if live.row is None:
+        return Finding(step.reference, conflict(ConflictKind.ROW_GONE, step, table), blamed)
+    changed = differing(live.expected, live.row)
+    if step.effect is Effect.UPDATE:
+        changed &= step.touched
+        changed &= differing(live.target, live.row) if live.target else changed
+    changed = {column for column in changed if table.writable(column)}
+    if not changed:
+        return None
+    found = conflict(ConflictKind.ROW_CHANGED, step, table, tuple(sorted(changed)))
+    return Finding(step.reference, found, blamed)
+
+
+def _adapt(step: Step, live: LiveRow, tables: Tables) -> Step | None:
+    """Give the step that reaches the target from the row as it is, None where that is not known."""
+    if step.effect is Effect.DELETE or (step.effect is Effect.UPDATE and live.row is not None):
+        return _from_live(step, live.row or {})
+    target = step.target
+    if target is None:
+        return None
+    writable = {c: value for c, value in target.items() if tables[step.table].writable(c)}
+    if live.row is None:
+        columns = tuple(ColumnEffect(c, ABSENT, value) for c, value in writable.items())
+        identity = {column: target[column] for column in step.identity}
+        return replace(step, effect=Effect.INSERT, columns=columns, identity=identity, expected=None)
+    changed = differing(writable, live.row)
+    columns = tuple(ColumnEffect(c, live.row[c], target[c]) for c in writable if c in changed)
+    return replace(step, effect=Effect.UPDATE, columns=columns, expected=live.row)
+
+
+def _from_live(step: Step, row: Image) -> Step:
+    columns = tuple(replace(effect, old=row.get(effect.column, effect.old)) for effect in step.columns)
+    return replace(step, columns=columns, expected=row)
