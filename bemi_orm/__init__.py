@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bemi_orm.models import Change
     from bemi_orm.routers import BemiDatabaseRouter
     from bemi_orm.transport.middleware import BemiMiddleware
-    from bemi_orm.transport.scope import context, current_context
+    from bemi_orm.transport.scope import bemi_context, context, current_context
     from bemi_orm.transport.wrapper import emit_context
 
 __version__ = "0.1.0"
@@ -23,6 +23,7 @@ _HOMES = {
     "BemiMiddleware": "bemi_orm.transport.middleware",
     "BemiMixin": "bemi_orm.mixins",
     "Change": "bemi_orm.models",
+    "bemi_context": "bemi_orm.transport.scope",
     "context": "bemi_orm.transport.scope",
     "current_context": "bemi_orm.transport.scope",
     "emit_context": "bemi_orm.transport.wrapper",
@@ -33,6 +34,7 @@ __all__ = [
     "BemiMiddleware",
     "BemiMixin",
     "Change",
+    "bemi_context",
     "context",
     "current_context",
     "emit_context",

@@ -25,6 +25,8 @@ from bemi_orm.wal.types import TypeFact
 SILENCE_LIMIT_SECONDS = 60.0
 """A server that is asked every few seconds and says nothing for so long is taken for dead."""
 
+SLOT_RELEASE_SECONDS = 3.0
+
 _FIRST_UNRESERVED_OID = 10_000  # initdb gives those below 16,384 to domains of information_schema
 
 
@@ -110,19 +112,28 @@ class ReplicationSource:
             sql.SQL(format_lsn(checkpoint_lsn)),
             sql.Literal('"' + self._publication.replace('"', '""') + '"'),
         )
-        with self._replication.cursor() as cursor:
-            self._read_feedback_interval()
+        self._read_feedback_interval()
+        self._run_start_command(self._replication, command)
+        self._stream = CopyBothStream(self._replication)
+        self._received_lsn = self._acknowledged_lsn = checkpoint_lsn
+        self._last_heard = self._last_feedback = time.monotonic()
+
+    def _run_start_command(self, replication: LogicalReplicationConnection, command: sql.Composed) -> None:
+        """A walsender whose client has just gone holds the slot for a moment longer: try for some seconds."""
+        deadline = time.monotonic() + SLOT_RELEASE_SECONDS
+        while True:
             try:
-                cursor.start_replication_expert(command, decode=False)  # type: ignore[no-untyped-call]
+                with replication.cursor() as cursor:
+                    cursor.start_replication_expert(command, decode=False)  # type: ignore[no-untyped-call]
+                return
             except errors.ObjectInUse as error:
-                raise SlotInUseError(f"{error}".strip() + " Waiting until it is free.") from error
+                if time.monotonic() > deadline:
+                    raise SlotInUseError(f"{error}".strip() + ". Stop that worker first.") from error
             except errors.UndefinedObject as error:
                 raise SetupError(f"{error}".strip() + ". Run: manage.py bemi setup") from error
             except psycopg2.OperationalError as error:
                 raise SourceUnavailableError(f"Replication did not start: {error}".strip()) from error
-        self._stream = CopyBothStream(self._replication)
-        self._received_lsn = self._acknowledged_lsn = checkpoint_lsn
-        self._last_heard = self._last_feedback = time.monotonic()
+            time.sleep(0.05)
 
     def read(self) -> XLogData | Keepalive | None:
         """Give the next frame that has arrived, None when there is none yet."""

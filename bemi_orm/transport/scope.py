@@ -170,3 +170,7 @@ class ResumedScope:
     def __exit__(self, *error: object) -> None:
         self._scope = _running.get()
         _running.reset(self._token)
+
+
+bemi_context = context
+"""The same, under a name that is easier to import into modules that have contexts of their own."""

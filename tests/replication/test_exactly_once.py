@@ -95,25 +95,26 @@ def test_s01_a_transaction_in_memory_is_not_acknowledged(tracked):
                 assembler.feed(frame)
             source.keep_alive()
 
-        def read_until(lsn):
-            while assembler.completed_lsn is None or assembler.completed_lsn < lsn:
+        def read_all_that_is_committed():
+            mark = source.mark()
+            while assembler.completed_lsn is None or assembler.completed_lsn <= mark:
                 read_one()
 
         tracked.sql.execute("INSERT INTO item VALUES (1, 'T1')")
-        read_until(tracked.wal_position())
+        read_all_that_is_committed()
         stored_lsn = assembler.completed_lsn
         writer.write(assembler.take())
         writer.commit(stored_lsn)
         source.acknowledge(stored_lsn)
         tracked.sql.execute("INSERT INTO item VALUES (2, 'T2')")
         t2_end = tracked.wal_position()
-        read_until(t2_end)  # T2 is only in memory
+        read_all_that_is_committed()  # T2 is only in memory
         long.commit()
         for _ in range(5):
             read_one()
         pause_until = time.monotonic() + 7  # the scenario itself: longer than half of wal_sender_timeout
         threading.Event().wait(pause_until - time.monotonic())
-        read_until(tracked.wal_position())
+        read_all_that_is_committed()
         tracked.wait_until(lambda: tracked.confirmed_flush() >= stored_lsn, "T1 is acknowledged")
         assert tracked.confirmed_flush() < t2_end
     finally:
