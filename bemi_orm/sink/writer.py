@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,9 @@ PARTITION_CHECK_INTERVAL: Final = timedelta(hours=6)
 class Writer:
     """Copies changes as they come; they show all at once, with the checkpoint, at `commit`.
 
+    The copying goes on in a thread, so that the caller can read on meanwhile. `write` and `commit` wait for
+    its end; who has to keep the source alive asks `is_free` until it is True, first.
+
     parameters: libpq keywords of the database that holds `changes`.
 
     Every method raises DestinationUnavailableError when the server is lost, and `commit` FencedError
@@ -33,6 +37,8 @@ class Writer:
         self._checkpoint: Checkpoint | None = None
         self._database, self._source_hash = "", 0
         self._partitions_checked_at = datetime.min.replace(tzinfo=UTC)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bemi-writer")
+        self._copying: Future[None] | None = None
 
     @property
     def table(self) -> CheckpointTable:
@@ -65,9 +71,11 @@ class Writer:
         return taken
 
     def write(self, changes: Sequence[PendingChange]) -> None:
-        """Copy changes into the open transaction, or begin one."""
+        """Start to copy changes into the open transaction, or into a new one."""
         assert self._connection is not None
-        copy_changes(
+        self.is_free()
+        self._copying = self._thread.submit(
+            copy_changes,
             self._connection,
             self.table.schema,
             changes,
@@ -75,8 +83,19 @@ class Writer:
             source_hash=self._source_hash,
         )
 
+    def is_free(self, timeout_seconds: float | None = None) -> bool:
+        """Wait so long for the copying to end, and say whether it has; raises what it raised."""
+        if self._copying is not None:
+            try:
+                self._copying.result(timeout_seconds)
+            except TimeoutError:
+                return False
+            self._copying = None
+        return True
+
     def commit(self, confirmed_lsn: int) -> None:
         """Make all that was written durable, together with the new checkpoint."""
+        self.is_free()
         self.table.advance(self.checkpoint, confirmed_lsn)
         self._commit()
         self._make_partitions()
@@ -88,7 +107,11 @@ class Writer:
     def close(self) -> None:
         """Roll back what is open and let go of the connection; safe to call again."""
         if self._connection is not None:
+            if self._copying is not None:
+                self._connection.cancel()
+                wait([self._copying])
             self._connection.close()
+        self._copying = None
         self._connection = self._table = None
 
     def _commit(self) -> None:

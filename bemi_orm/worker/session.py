@@ -98,10 +98,17 @@ class Session:
     def _write(self) -> None:
         changes = self._assembler.take()
         if changes:
+            self._wait_for_writer()
             self._writer.write(changes)
             self._written += len(changes)
 
+    def _wait_for_writer(self) -> None:
+        """A destination that is slow or locked must not cost the connection to the source."""
+        while not self._writer.is_free(WAIT_SECONDS):
+            self._source.keep_alive()
+
     def _checkpoint(self, lsn: int) -> None:
+        self._wait_for_writer()
         self._writer.commit(lsn)
         self._source.acknowledge(lsn)
         self.stored_lsn = lsn

@@ -126,12 +126,16 @@ class Rig:
         )
         return position
 
+    def walsender(self):
+        """The process id of the slot's walsender, None when nobody reads the slot."""
+        [[pid]] = self.fetch("SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s", self.slot)
+        return pid
+
     def slot_is_active(self):
-        [[active]] = self.fetch("SELECT active FROM pg_replication_slots WHERE slot_name = %s", self.slot)
-        return active
+        return self.walsender() is not None
 
     def slot_is_free(self):
-        return not self.slot_is_active()
+        return self.walsender() is None
 
     def checkpoint(self):
         [[position]] = self.fetch("SELECT (confirmed_lsn - '0/0')::bigint FROM bemi_checkpoint")

@@ -352,3 +352,28 @@ def test_a_table_of_many_rows_in_one_transaction_is_stored_whole(tracked):
 
 def stored_ids_of_creates(rig):
     return [after["id"] for operation, after in rig.changes("operation, after") if operation == "CREATE"]
+
+
+def test_s27_a_blocked_destination_does_not_cost_the_replication_connection(tracked):
+    """A lock on `changes` for three times wal_sender_timeout: the walsender stays, nothing is lost."""
+    tracked.sql.execute("ALTER SYSTEM SET wal_sender_timeout = '1s'")
+    tracked.sql.execute("SELECT pg_reload_conf()")
+    tracked.wait_until(lambda: tracked.fetch("SHOW wal_sender_timeout") == [("1s",)], "the setting holds")
+    lock = tracked.connect()
+    lock.autocommit = False
+    process = tracked.spawn_worker()
+    try:
+        tracked.sql.execute("INSERT INTO item VALUES (0)")
+        tracked.wait_until(tracked.changes, "the worker stores")
+        walsender = tracked.walsender()
+        lock.cursor().execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
+        tracked.sql.execute("INSERT INTO item SELECT n, 'x' FROM generate_series(1, 10000) n")
+        threading.Event().wait(3)  # the scenario itself
+        lock.rollback()
+        tracked.wait_until(lambda: len(tracked.changes()) == 10_001, "all is stored")
+        assert tracked.walsender() == walsender
+    finally:
+        process.terminate()
+        process.wait()
+        tracked.sql.execute("ALTER SYSTEM RESET wal_sender_timeout")
+        tracked.sql.execute("SELECT pg_reload_conf()")
