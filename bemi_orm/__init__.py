@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bemi_orm.mixins import BemiMixin
     from bemi_orm.models import Change
+    from bemi_orm.moments import After, Before
     from bemi_orm.routers import BemiDatabaseRouter
+    from bemi_orm.timetravel.travel import time_travel
     from bemi_orm.transport.middleware import BemiMiddleware
     from bemi_orm.transport.scope import bemi_context, context, current_context
     from bemi_orm.transport.wrapper import emit_context
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "After": "bemi_orm.moments",
+    "Before": "bemi_orm.moments",
     "BemiDatabaseRouter": "bemi_orm.routers",
     "BemiMiddleware": "bemi_orm.transport.middleware",
     "BemiMixin": "bemi_orm.mixins",
@@ -27,9 +31,12 @@ _HOMES = {
     "context": "bemi_orm.transport.scope",
     "current_context": "bemi_orm.transport.scope",
     "emit_context": "bemi_orm.transport.wrapper",
+    "time_travel": "bemi_orm.timetravel.travel",
 }
 
 __all__ = [
+    "After",
+    "Before",
     "BemiDatabaseRouter",
     "BemiMiddleware",
     "BemiMixin",
@@ -38,6 +45,7 @@ __all__ = [
     "context",
     "current_context",
     "emit_context",
+    "time_travel",
 ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from django.apps import AppConfig
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+
+from bemi_orm.exceptions import BemiError
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +25,14 @@ class BemiConfig(AppConfig):
     def ready(self) -> None:
         """Send contexts on every PostgreSQL connection from now on; register the checks."""
         from bemi_orm import checks  # noqa: F401  registers them
+        from bemi_orm.timetravel.guard import install_guard
+        from bemi_orm.transport.outside import install_outside_requests
         from bemi_orm.transport.wrapper import install_on_connection
 
         connection_created.connect(install_on_connection, dispatch_uid="bemi_orm")
+        connection_created.connect(install_guard, dispatch_uid="bemi_orm.timetravel")
         post_migrate.connect(publish_new_tables, sender=self, dispatch_uid="bemi_orm")
+        install_outside_requests(sys.argv)
 
 
 def publish_new_tables(using: str, verbosity: int, **kwargs: object) -> None:
@@ -33,19 +40,17 @@ def publish_new_tables(using: str, verbosity: int, **kwargs: object) -> None:
 
     Only warns when that fails, as a migration must not depend on it.
     """
-    if not _is_set_up(using):
-        return
+    import psycopg2
+
     try:
-        call_command("bemi", "setup", verbosity=max(0, verbosity - 1))
-    except CommandError as error:
+        if _is_set_up(using):
+            call_command("bemi", "setup", verbosity=max(0, verbosity - 1))
+    except (CommandError, BemiError, psycopg2.Error, DatabaseError) as error:
         logger.warning("New tables are not captured until `manage.py bemi setup` succeeds: %s", error)
 
 
 def _is_set_up(alias: str) -> bool:
     from bemi_orm.conf import settings
+    from bemi_orm.operations import has_publication
 
-    if alias != settings.SOURCE_DATABASE or connections[alias].vendor != "postgresql":
-        return False
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT FROM pg_catalog.pg_publication WHERE pubname = %s", [settings.PUBLICATION])
-        return cursor.fetchone() is not None
+    return alias == settings.SOURCE_DATABASE and has_publication(connections[alias])

@@ -16,10 +16,13 @@ Wait = bool | float
 """Seconds to wait for the worker; False is none, True is `DEFAULT_WAIT_SECONDS`."""
 
 DEFAULT_WAIT_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 2.0
+"""So long a worker that is up to date may take to say so: at rest it moves its checkpoint seldom."""
+
 POLL_SECONDS: Final = 0.05
 
 _CHECKPOINT: Final = (
-    "SELECT pg_catalog.max(confirmed_lsn - '0/0')::bigint FROM bemi_checkpoint WHERE slot = %s"
+    "SELECT coalesce(pg_catalog.max(confirmed_lsn - '0/0'), 0)::bigint FROM bemi_checkpoint WHERE slot = %s"
 )
 # Behind the insert position nothing can have been committed, flushed or not.
 _SOURCE: Final = (
@@ -27,10 +30,14 @@ _SOURCE: Final = (
     "THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END "
     "- '0/0')::bigint"
 )
-# A worker at rest moves its checkpoint seldom; a message is something to store.
+_HAS_WORKER: Final = (
+    "SELECT coalesce(pg_catalog.bool_or(active), false) FROM pg_catalog.pg_replication_slots "
+    "WHERE slot_name = %s"
+)
+# A transaction for the worker to complete, and to move its checkpoint behind.
 _HEARTBEAT: Final = (
-    "SELECT (pg_catalog.pg_logical_emit_message(true, '_bemi_heartbeat', '') - '0/0')::bigint"
-    " WHERE NOT pg_catalog.pg_is_in_recovery()"
+    "SELECT pg_catalog.pg_logical_emit_message(true, '_bemi_heartbeat', '') "
+    "WHERE NOT pg_catalog.pg_is_in_recovery()"
 )
 
 
@@ -42,51 +49,65 @@ def ensure_captured(moment: datetime, newest: datetime | None, wait: Wait) -> No
     """
     now, lsn = _ask_source()
     if moment > now:
-        ahead = (moment - now).total_seconds()
-        raise NotCapturedError(f"The moment {moment} lies {ahead:.1f} s in the future.", 0, 0.0)
-    _wait_for(lsn, wait, f"the moment {moment.isoformat()}", newest or datetime.fromtimestamp(0, UTC), now)
+        ahead_seconds = (moment - now).total_seconds()
+        raise NotCapturedError(f"The moment {moment} lies {ahead_seconds:.1f} s in the future.", 0, 0.0)
+    lag_seconds = (now - newest).total_seconds() if newest else 0.0
+    _ensure_stored(lsn, wait, f"The moment {moment.isoformat()}", lag_seconds)
 
 
 def ensure_lsn_captured(lsn: int, wait: Wait) -> None:
     """Do as `ensure_captured` for a position in the WAL."""
-    now, source_lsn = _ask_source()
+    _, source_lsn = _ask_source()
     if lsn > source_lsn:
-        raise NotCapturedError(
-            f"The LSN {format_lsn(lsn)} lies in the future: the WAL ends at {format_lsn(source_lsn)}.",
-            lsn - source_lsn, 0.0,
-        )  # fmt: skip
-    _wait_for(lsn, wait, f"the LSN {format_lsn(lsn)}", now, now)
+        reason = f"The LSN {format_lsn(lsn)} lies in the future: the WAL ends at {format_lsn(source_lsn)}."
+        raise NotCapturedError(reason, lsn - source_lsn, 0.0)
+    _ensure_stored(lsn, wait, f"The LSN {format_lsn(lsn)}", 0.0)
 
 
-def _wait_for(lsn: int, wait: Wait, what: str, newest: datetime, now: datetime) -> None:
+def _ensure_stored(lsn: int, wait: Wait, what: str, lag_seconds: float) -> None:
     stored_lsn = _ask_checkpoint()
-    if wait and stored_lsn < lsn:
-        stored_lsn = _poll(lsn, DEFAULT_WAIT_SECONDS if wait is True else float(wait))
     if stored_lsn < lsn:
-        lag_seconds = max(0.0, (now - newest).total_seconds()) if newest.year > 1970 else 0.0
-        raise NotCapturedError(_explain(what, lsn, stored_lsn, newest), lsn - stored_lsn, lag_seconds)
+        stored_lsn = _wait_for(lsn, _patience_seconds(wait))
+    if stored_lsn < lsn:
+        since = f", and the newest change is {lag_seconds:.1f} s old" if lag_seconds else ""
+        raise NotCapturedError(
+            f"{what} is not known to be stored yet: the checkpoint {format_lsn(stored_lsn)} is "
+            f"{lsn - stored_lsn} bytes behind{since}. See that `manage.py bemi worker` runs, and give it "
+            "time: wait=True.",
+            lsn - stored_lsn,
+            lag_seconds,
+        )
 
 
-def _poll(lsn: int, timeout_seconds: float) -> int:
-    _fetch(settings.SOURCE_DATABASE, _HEARTBEAT)
+def _patience_seconds(wait: Wait) -> float:
+    if wait is False:
+        (has_worker,) = _fetch(settings.SOURCE_DATABASE, _HAS_WORKER, [settings.SLOT])
+        return ANSWER_SECONDS if has_worker else 0.0
+    return DEFAULT_WAIT_SECONDS if wait is True else float(wait)
+
+
+def _wait_for(lsn: int, timeout_seconds: float) -> int:
+    if timeout_seconds:
+        _send_heartbeat()
     deadline = time.monotonic() + timeout_seconds
     while (stored_lsn := _ask_checkpoint()) < lsn and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return stored_lsn
 
 
-def _explain(what: str, lsn: int, stored_lsn: int, newest: datetime) -> str:
-    return (
-        f"It is not certain that {what} is stored: the checkpoint {format_lsn(stored_lsn)} is "
-        f"{lsn - stored_lsn} bytes behind {format_lsn(lsn)}"
-        + (f", the newest stored change was committed at {newest.isoformat()}" if newest.year > 1970 else "")
-        + ". Start `manage.py bemi worker`, or let the call wait for it: wait=True."
-    )
+def _send_heartbeat() -> None:
+    """Use a connection of its own: a transaction of the caller would hold the message back."""
+    connection = connections[settings.SOURCE_DATABASE].copy()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_HEARTBEAT)
+    finally:
+        connection.close()
 
 
 def _ask_checkpoint() -> int:
     (lsn,) = _fetch(settings.DATABASE, _CHECKPOINT, [settings.SLOT])
-    return int(lsn or 0)
+    return int(lsn)
 
 
 def _ask_source() -> tuple[datetime, int]:
@@ -94,7 +115,7 @@ def _ask_source() -> tuple[datetime, int]:
     return now.astimezone(UTC), int(lsn)
 
 
-def _fetch(alias: str, query: str, parameters: list[object] | None = None) -> tuple[Any, ...]:
+def _fetch(alias: str, query: str, parameters: list[str] | None = None) -> tuple[Any, ...]:
     with connections[alias].cursor() as cursor:
         cursor.execute(query, parameters)
         return tuple(cursor.fetchone() or ())

@@ -42,7 +42,7 @@ def images_differ(ignored_columns: Iterable[str]) -> Q:
 
 
 def columns_of(model: type[Model] | None, name: str) -> tuple[str, ...]:
-    """Give the columns that a field has and had; without a model, or a field of it, the name is a column's."""
+    """Give the columns that a field has and had; what is no field of the model is a column itself."""
     fields = () if model is None else model._meta.concrete_fields
     field = next((field for field in fields if name in {field.name, field.attname}), None)
     if field is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
@@ -21,9 +23,9 @@ UNKNOWN: Final = _Unknown.UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One column of a change.
+    """One field of a change, or one column where it has no field.
 
-    old, new: decoded JSON; None for SQL NULL, and for the side on which there is no row; UNKNOWN where the
+    old, new: None for SQL NULL, and for the side on which there is no row; UNKNOWN where the
         server did not send the value, as it does not for most columns under REPLICA IDENTITY DEFAULT.
     """
 
@@ -59,11 +61,18 @@ def disappeared(image: Mapping[str, Any]) -> tuple[FieldChange, ...]:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Compare JSON values as jsonb does: 1.10 is 1.1, but true is not 1, at any depth."""
+    """Compare as jsonb and PostgreSQL's numbers do: 1.10 is 1.1, NaN is NaN, but true is not 1, at any depth.
+
+    Works on decoded JSON and on values of fields.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(is_same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(is_same, one, other))
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    return bool(one == other)
+    return bool(one == other) or (_is_nan(one) and _is_nan(other))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float | Decimal) and math.isnan(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
@@ -15,32 +14,30 @@ from bemi_orm.renames import with_current_names
 Image = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row image, read by a model; the fields in the model's order, then what it has no field for."""
+def read_row(model: type[Model] | None, image: Image) -> dict[str, Any]:
+    """Give field to value in the model's order, then what the model has no field for, as decoded JSON.
 
-    values: dict[str, Any]
-
-    @classmethod
-    def read(cls, model: type[Model] | None, image: Image) -> Row:
-        """Read an image; without a model the columns stay decoded JSON."""
-        if model is None:
-            return cls(dict(image))
-        image = with_current_names(model, image)
-        fields = {str(field.column): field.attname for field in model._meta.concrete_fields}
-        values = values_from(model, image)
-        known = {name: values.get(name, image[column]) for column, name in fields.items() if column in image}
-        return cls(known | {column: value for column, value in image.items() if column not in fields})
+    Without a model all is decoded JSON under the names of its columns.
+    """
+    if model is None:
+        return dict(image)
+    image = with_current_names(model, image)
+    fields = {str(field.column): field.attname for field in model._meta.concrete_fields}
+    values = values_from(model, image)
+    known = {name: values.get(name, image[column]) for column, name in fields.items() if column in image}
+    return known | {column: value for column, value in image.items() if column not in fields}
 
 
-def diff_rows(model: type[Model] | None, before: Image | None, after: Image | None) -> tuple[FieldChange, ...]:
+def diff_rows(
+    model: type[Model] | None, before: Image | None, after: Image | None
+) -> tuple[FieldChange, ...]:
     """Give the fields whose values differ, in the model's order.
 
-    before, after: row images; None where there is no row on that side, and then every known field is given. An
-        absent key is a value that is not known: UNKNOWN, unless both sides lack it.
+    before, after: row images; None where there is no row on that side, and then every known field is given.
+        An absent key is a value that is not known: UNKNOWN, unless both sides lack it.
     Values compare as the field holds them: 1.10 is 1.1, and one plain text in two encryptions is the same.
     """
-    old, new = (None if image is None else Row.read(model, image).values for image in (before, after))
+    old, new = (None if image is None else read_row(model, image) for image in (before, after))
     names = {**(new or {}), **(old or {})}
     if model is not None:
         order = {field.attname: place for place, field in enumerate(model._meta.concrete_fields)}

@@ -1,10 +1,10 @@
-"""Model instances as they were, rebuilt from row images; no query is ever made."""
+"""Model instances as they were, rebuilt from row images; to build one makes no query."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,15 +13,14 @@ from django.db.models.base import DEFERRED
 
 from bemi_orm.drivervalues import driver_value
 from bemi_orm.exceptions import HistoricInstanceError
+from bemi_orm.historic import EXTRA, is_historic
+from bemi_orm.pastrelations import PastRelations, part_in_table
 from bemi_orm.renames import with_current_names
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
 
 _M = TypeVar("_M", bound=Model)
-
-EXTRA: Final = "bemi_extra"
-"""The attribute of a historic instance that holds what its model has no field for."""
 
 
 def instance_from(
@@ -46,6 +45,7 @@ def instance_from(
     instance.__dict__[EXTRA] = _extra(model, image, values)
     instance.__dict__["refresh_from_db"] = partial(_refresh, instance)
     instance.__init__(*(values.get(field.attname, DEFERRED) for field in fields))  # type: ignore[misc]
+    instance._state.fields_cache = PastRelations(instance)
     return instance
 
 
@@ -69,11 +69,6 @@ def field_value(field: Field[Any, Any], value: Any) -> Any:
     """Give the field's value for decoded JSON; the JSON itself where Python has no other form for it."""
     decoded = _reader(field, connections[router.db_for_read(field.model)]).read(value)
     return value if decoded is NOT_PROVIDED else decoded
-
-
-def is_historic(instance: object) -> bool:
-    """Whether an instance was rebuilt from an image, and not saved since."""
-    return EXTRA in getattr(instance, "__dict__", ()) and instance._state.adding  # type: ignore[attr-defined]
 
 
 class _Reader(NamedTuple):
@@ -126,6 +121,22 @@ def _defaults(model: type[Model], values: Mapping[str, Any]) -> Iterator[tuple[s
 def _refresh(instance: Model, *args: Any, **kwargs: Any) -> None:
     """Stand for refresh_from_db(), by which Django also reads a deferred field."""
     if is_historic(instance):
-        names = kwargs.get("fields") or (args[1] if len(args) > 1 else None)
-        raise HistoricInstanceError(instance, *(names or ()))
+        names = kwargs.get("fields") or (args[1] if len(args) > 1 else None) or ()
+        if not (names and all(_take_from_parent(instance, name) for name in names)):
+            raise HistoricInstanceError(instance, *names)
+        return
     type(instance).refresh_from_db(instance, *args, **kwargs)
+
+
+def _take_from_parent(instance: Model, name: str) -> bool:
+    """Set what a parent's table held at the same change; say whether it had the field.
+
+    Django writes a row's parents first, and deletes them last.
+    """
+    fields = instance._meta.concrete_fields
+    parent = next(field.model for field in fields if name in (field.attname, field.name))
+    image = part_in_table(instance, parent) if parent in instance._meta.get_parent_list() else {}
+    values = values_from(parent, image)
+    for attribute in values.keys() & instance.get_deferred_fields():
+        setattr(instance, attribute, values[attribute])
+    return name in values

@@ -37,8 +37,12 @@ def key_of_values(values: Sequence[Any]) -> RowKey | None:
 
 
 def stored_value(field: Field[Any, Any], instance: Model) -> Any:
-    """Give what is stored for a field of the instance; a relation's value is that of the field it points to."""
-    value = getattr(instance, field.attname)
+    """Give what is stored for a field of the instance."""
+    return stored_form(field, getattr(instance, field.attname))
+
+
+def stored_form(field: Field[Any, Any], value: Any) -> Any:
+    """Give what is stored for this value of a field; a relation stores what the field it points to does."""
     target = _target(field)
     stored = target.get_prep_value(value)
     if isinstance(stored, Decimal) and stored.is_finite():

@@ -93,11 +93,10 @@ def last_of_gone(terms: Terms) -> str:
     """
     changed_after = _not_ended(replace(terms, shared_keys=""), set(terms.endings) - {TRUNCATED})
     (not_truncated,) = _not_ended(terms, [TRUNCATED])
+    place = f'({terms.c}."position", {terms.c}.ordinal) <= ({terms.position}, {terms.ordinal})'
     parts = [
-        f'{terms.c}.primary_key IS NOT NULL AND ({terms.c}."position", {terms.c}.ordinal) <= '
-        f"({terms.position}, {terms.ordinal})",
+        f"{terms.c}.primary_key IS NOT NULL AND {terms.c}.operation <> 'TRUNCATE' AND {place}",
         f"({terms.c}.operation = 'DELETE' OR NOT {not_truncated})",
-        f"{terms.c}.operation <> 'TRUNCATE'",
     ]
     return "\n    AND ".join([*parts, *changed_after, *_key_is_free(terms)])
 
@@ -128,4 +127,4 @@ def _exactly(ending: str, terms: Terms) -> str:
 
 def _fill(template: str, terms: Terms, **parts: str) -> str:
     names = {"c": terms.c, "changes": terms.changes, "position": terms.position, "ordinal": terms.ordinal}
-    return template.format(**names, same_table=terms.same_table.format(c=terms.c), **parts)
+    return template.format(**names, same_table=terms.same_table.replace("{c}", terms.c), **parts)

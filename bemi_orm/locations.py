@@ -9,13 +9,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Model, Q, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
+from bemi_orm.conf import settings
 from bemi_orm.renames import former_tables
 
 _SQL: Final = {
     "database": "SELECT pg_catalog.current_database()::text",
     "schema": (
-        "SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-        "ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass(%s)"
+        # As to_regclass() does, but without the views of the past, which are first inside time_travel().
+        "SELECT n.nspname::text FROM pg_catalog.parse_ident(%s) AS p (parts) CROSS JOIN LATERAL unnest("
+        "CASE cardinality(parts) WHEN 1 THEN pg_catalog.current_schemas(true)::text[] ELSE parts[:1] END"
+        ") WITH ORDINALITY AS s (name, place) JOIN pg_catalog.pg_namespace n ON n.nspname = s.name "
+        "JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = parts[cardinality(parts)] "
+        "WHERE n.nspname <> 'bemi_time_travel' ORDER BY s.place LIMIT 1"
     ),
 }
 _answers: dict[tuple[str, ...], str | None] = {}
@@ -57,7 +62,7 @@ def locate(model: type[Model], alias: str | None = None) -> TableLocation:
     alias: the database of its rows; by default where the routers read the model. A `db_table` may name its
     schema as `"schema"."table"`.
     """
-    alias = alias or router.db_for_read(model)
+    alias = _home(model, alias or router.db_for_read(model))
     quoted = connections[alias].ops.quote_name(model._meta.db_table)
     table = quoted.rpartition('"."')[2].strip('"')
     return TableLocation(ServerName(alias, "database"), ServerName(alias, "schema", quoted), table)
@@ -72,6 +77,14 @@ def in_table_of(model: type[Model], alias: str | None = None) -> Q:
     tables = (place.table, *former_tables(model))
     table = Q(table=place.table) if len(tables) == 1 else Q(table__in=tables)
     return table & Q(database=place.database, schema=place.schema)
+
+
+def _home(model: type[Model], alias: str) -> str:
+    """Rows of the past come from the alias of BEMI_DATABASE; their table is in the source all the same."""
+    from bemi_orm.timetravel.views import past_models
+
+    is_apart = alias == settings.DATABASE != settings.SOURCE_DATABASE
+    return settings.SOURCE_DATABASE if is_apart and model._meta.db_table in past_models() else alias
 
 
 def _ask(alias: str, kind: str, params: tuple[str, ...]) -> str | None:

@@ -1,4 +1,4 @@
-"""Key look-ups on the context that the GIN index serves.
+"""Look-ups on keys of the context that the GIN index serves.
 
 Django compiles `context__user_id=1` to `context -> 'user_id' = '1'`, which no index of `changes` serves. Here
 `context @> '{"user_id": 1}'` is added, which jsonb_path_ops serves (PostgreSQL manual, "jsonb Indexing").
@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
-from django.db.models.fields.json import KeyTransform, KeyTransformExact, KeyTransformIn
+from django.db.models.fields.json import DataContains, KeyTransform, KeyTransformExact, KeyTransformIn
 from django.db.models.sql.compiler import SQLCompiler
 
 _Sql = tuple[str, tuple[Any, ...]]
@@ -52,6 +52,21 @@ class ContextKeyIn(KeyTransformIn):
             return original[0], tuple(original[1])
         values = [value for value in self.rhs if value is not None]
         return _with_containment(self.lhs, values, original, compiler, connection)
+
+
+@ContextKeyTransform.register_lookup
+class ContextKeyContains(DataContains):
+    """`context__request__contains={"method": "POST"}`."""
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> _Sql:
+        """Give Django's condition with the containment in the whole context.
+
+        A scalar is left alone: `[1] @> 1`, but not `{"a": [1]} @> {"a": 1}` (manual, "jsonb Containment").
+        """
+        original = super().as_postgresql(compiler, connection)
+        if not isinstance(self.rhs, dict | list):
+            return original[0], tuple(original[1])
+        return _with_containment(self.lhs, [self.rhs], original, compiler, connection)
 
 
 def _with_containment(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.db import models
 
@@ -16,6 +16,10 @@ from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.readable import ReadableChange, read_aloud
 from bemi_orm.readonly import refuse_write
 from bemi_orm.tracked import model_of_table
+
+if TYPE_CHECKING:
+    from bemi_orm.revert.plan import RevertPlan, RevertResult
+    from bemi_orm.revert.settling import MissingParents, OnConflict
 
 ChangeManager = models.Manager.from_queryset(ChangeQuerySet)
 
@@ -106,6 +110,24 @@ class Change(models.Model):
         takes a query or two for the row that it points to.
         """
         return read_aloud(self, max_length)
+
+    def revert_plan(self, *, missing_parents: MissingParents = "conflict") -> RevertPlan:
+        """Plan to undo this one change; see `ChangeQuerySet.revert_plan`."""
+        from bemi_orm.revert.planning import plan_revert
+
+        return plan_revert([self], missing_parents=missing_parents)
+
+    def revert(
+        self,
+        fields: Iterable[str] | None = None,
+        on_conflict: OnConflict = "raise",
+        *,
+        using_sql: bool = False,
+        missing_parents: MissingParents = "conflict",
+    ) -> RevertResult:
+        """Undo this one change; see `RevertPlan.apply`. Raises RevertConflict."""
+        plan = self.revert_plan(missing_parents=missing_parents)
+        return plan.apply(on_conflict, fields, using_sql=using_sql)
 
     def _instance_from(self, image: Mapping[str, Any]) -> models.Model | None:
         model = self.row_model

@@ -49,6 +49,11 @@ class Bound(NamedTuple):
     ordinal: int
 
 
+class _Newest(NamedTuple):
+    position: int
+    time: datetime
+
+
 NOTHING: Final = Bound(0, -1)
 
 _WINDOWS: Final = (timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
@@ -106,18 +111,20 @@ def _lsn(moment: object) -> int:
 
 def _until(time: datetime, wait: Wait) -> Bound:
     newest = _newest()
-    if newest is None or newest.committed_at <= time:
-        ensure_captured(time, newest.committed_at if newest else None, wait)
+    if newest is None or newest.time <= time:
+        ensure_captured(time, newest.time if newest else None, wait)
         newest = _newest()
     if newest is None:
         return NOTHING
-    if newest.committed_at <= time:
-        return Bound(newest.position, MAX_ORDINAL)
-    return _last_until(time)
+    return Bound(newest.position, MAX_ORDINAL) if newest.time <= time else _last_until(time)
 
 
-def _newest() -> Change | None:
-    return _changes().order_by("-id").first()
+def _newest() -> _Newest | None:
+    change = _changes().order_by("-id").first()
+    if change is None:
+        return None
+    time = change.committed_at
+    return _Newest(change.position, make_aware(time) if is_naive(time) else time)
 
 
 def _last_until(time: datetime) -> Bound:
@@ -140,5 +147,4 @@ def _changes() -> QuerySet[Change]:
     from bemi_orm.models import Change
 
     source = ServerName(settings.SOURCE_DATABASE, "database")
-    fields = ("id", "position", "ordinal", "committed_at")
-    return Change.objects.using(settings.DATABASE).filter(database=source).only(*fields)
+    return Change.objects.using(settings.DATABASE).filter(database=source).only("position", "committed_at")

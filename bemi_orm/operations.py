@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 
+from django.core.management.base import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import RunSQL
@@ -12,6 +13,13 @@ from django.db.migrations.state import ProjectState
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import SetupError
+
+
+class ForeignTableError(SetupError, CommandError):
+    """A table `changes` that bemi_orm did not make is in the way; a person must move it.
+
+    Retrying does not help. A CommandError as well, so that `migrate` shows the message without a traceback.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,21 @@ def find_table(connection: BaseDatabaseWrapper) -> FoundTable:
         return FoundTable(*cursor.fetchone())
 
 
+def has_publication(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether `bemi setup` has run in this database; False where it is not PostgreSQL."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_catalog.pg_publication WHERE pubname = %s", [settings.PUBLICATION])
+        return cursor.fetchone() is not None
+
+
 class RunOnTrailDatabase(RunSQL):
     """SQL that is run on the alias of `BEMI_DATABASE` and on no other.
 
     The setting alone decides, not the routers: a missing router would make the tables everywhere, and
     another project's router, which knows nothing of bemi_orm, would turn the migration into a recorded no-op.
-    Raises SetupError where a table `changes` exists that bemi_orm did not make; it is not touched.
+    Raises ForeignTableError where a table `changes` exists that bemi_orm did not make; it is not touched.
     """
 
     def database_forwards(
@@ -75,12 +92,12 @@ def _is_trail_database(schema_editor: BaseDatabaseSchemaEditor) -> bool:
 
 
 def _has_own_table(schema_editor: BaseDatabaseSchemaEditor, *, when_printing: bool) -> bool:
-    """Look at the database, unless sqlmigrate only prints; raise SetupError for another's table."""
+    """Look at the database, unless sqlmigrate only prints; raise ForeignTableError for another's."""
     if schema_editor.collect_sql:
         return when_printing
     found = find_table(schema_editor.connection)
     if found.exists and not found.is_ours:
-        raise SetupError(
+        raise ForeignTableError(
             f'The table "{found.schema}"."changes" exists, and bemi_orm did not make it. It was not touched. '
             "Move it aside (CREATE SCHEMA former; "
             f'ALTER TABLE "{found.schema}"."changes" SET SCHEMA former;), '

@@ -1,26 +1,27 @@
-"""What a foreign key of a historic instance points to: the other row as it was at the same change."""
+"""What belongs to a historic instance: other rows, and its parts in other tables, as of the same change."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models import Field, ForeignKey, Model, Q
+from django.db.models import Field, ForeignKey, Model
 
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.historic import is_historic
-from bemi_orm.keys import RowKey, key_of_values, stored_form
-from bemi_orm.rowhistory import key_is
-from bemi_orm.rowstates import Presence, state_at
+from bemi_orm.keys import RowKey, key_of_values, row_key, stored_form
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
+    from bemi_orm.moments import Bound
+    from bemi_orm.rowstates import RowState
 
 
 class PastRelations(dict[str, Any]):
-    """The cache of related objects of a historic instance, which Django asks before it reads a table.
+    """The related objects of a historic instance, in the cache that Django asks before it reads a table.
 
     A forward foreign key that is not in it is looked up in `changes`. A row of which nothing is stored up to
-    then is taken from the first change after, which has it as it was before.
+    then is taken from the first change after, which tells what it was before. Django also asks when the
+    attribute is set to None, so where that row is not known, set the key (`list_id`) instead.
     """
 
     def __init__(self, instance: Model) -> None:
@@ -28,27 +29,82 @@ class PastRelations(dict[str, Any]):
         self.instance = instance
 
     def __missing__(self, name: str) -> Model | None:
-        field = self._foreign_key(name)
-        if field is None:
+        target = _target(self.instance, name) if self.instance._state.adding else None
+        if target is None:
             raise KeyError(name)
-        value = getattr(self.instance, field.attname)
-        self[name] = None if value is None else self._look_up(field, value)
-        return self[name]
+        self[name] = None if target.value is None else _row(self.instance, name, target)
+        return self[name]  # type: ignore[no-any-return]
 
     def copy(self) -> PastRelations:
-        """Give a copy that looks up what is missing as well; pickling and copying an instance do it."""
+        """Give a copy that looks up what is missing as well; to copy or pickle an instance calls it."""
         other = PastRelations(self.instance)
         other.update(self)
         return other
 
-    def _foreign_key(self, name: str) -> ForeignKey[Any, Any] | None:
-        fields = type(self.instance)._meta.concrete_fields if is_historic(self.instance) else ()
-        return next((field for field in fields if isinstance(field, ForeignKey) and field.name == name), None)
 
-    def _look_up(self, field: ForeignKey[Any, Any], value: Any) -> Model:
-        change: Change | None = self.instance.__dict__["bemi_change"]
-        if change is None:
-            raise HistoricInstanceError(self.instance, field.name)
-        state = _state_of(field.related_model, key, change)
-        if state.presence is Presence.NOT_KNOWN:
-            raise HistoricInstanceError(self.instance, field.name)
+def part_in_table(instance: Model, model: type[Model]) -> Mapping[str, Any]:
+    """Give the image of a historic instance's row in the table of `model` at its change, if known."""
+    from bemi_orm.models import Change
+    from bemi_orm.moments import Bound
+    from bemi_orm.rowstates import state_of_key
+
+    change: Change | None = instance.__dict__["bemi_change"]
+    key = row_key(instance, model)
+    if change is None or key is None:
+        return {}
+    bound = Bound(change.position, change.ordinal)
+    return state_of_key(Change.objects.for_model(model), key, bound).image
+
+
+class _Target(NamedTuple):
+    """The row that a field points to, by the value of one of its fields."""
+
+    model: type[Model]
+    field: Field[Any, Any]
+    value: Any
+
+
+def _target(instance: Model, name: str) -> _Target | None:
+    """Find what a foreign key or a generic one points to; None for another kind of relation."""
+    meta = type(instance)._meta
+    field: Any = next((f for f in (*meta.concrete_fields, *meta.private_fields) if f.name == name), None)
+    if isinstance(field, ForeignKey):
+        return _Target(field.related_model, field.target_field, getattr(instance, field.attname))
+    if not hasattr(field, "ct_field"):
+        return None
+    content_type: Any = meta.get_field(field.ct_field)
+    type_id, value = (getattr(instance, attribute) for attribute in (content_type.attname, field.fk_field))
+    model = type_id and content_type.related_model._default_manager.get_for_id(type_id).model_class()
+    return _Target(model, model._meta.pk, model._meta.pk.to_python(value)) if model else None
+
+
+def _row(instance: Model, name: str, target: _Target) -> Model:
+    """Give the row that was pointed to; raise HistoricInstanceError if not known, or DoesNotExist."""
+    from bemi_orm.instances import instance_from
+    from bemi_orm.moments import Bound
+    from bemi_orm.rowstates import Presence
+
+    change: Change | None = instance.__dict__["bemi_change"]
+    state = change and _state(target, Bound(change.position, change.ordinal))
+    if not state or state.presence is Presence.NOT_KNOWN:
+        raise HistoricInstanceError(instance, name)
+    if state.presence is Presence.GONE:
+        raise target.model.DoesNotExist(  # type: ignore[attr-defined]
+            f"There was no {target.model.__name__} with this key at the change."
+        )
+    return instance_from(target.model, state.image, change=change)
+
+
+def _state(target: _Target, bound: Bound) -> RowState | None:
+    from bemi_orm.models import Change
+    from bemi_orm.rowstates import state_of_key, until
+
+    table = Change.objects.for_model(target.model)
+    stored = stored_form(target.field, target.value)
+    if target.field.primary_key:
+        key = key_of_values([stored])
+    else:  # `to_field`: the last row that held the value, if it still did
+        image = {target.field.column: stored}
+        holder = table.filter(until(bound), after__contains=image).order_by("-id").first()
+        key = RowKey(str(holder.primary_key), holder.primary_key_int) if holder else None
+    return state_of_key(table, key, bound) if key else None

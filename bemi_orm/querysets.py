@@ -15,15 +15,20 @@ from django.db.models import Model, Q
 from bemi_orm.choices import Operation
 from bemi_orm.conditions import column_differs, columns_of, images_differ
 from bemi_orm.conf import settings
-from bemi_orm.instances import is_historic
+from bemi_orm.historic import is_historic
 from bemi_orm.locations import in_table_of
+from bemi_orm.moments import Moment, resolve
 from bemi_orm.pgtext import postgres_text
 from bemi_orm.readonly import ReadOnlyQuerySet
 from bemi_orm.relations import child_rows, link_rows, parent_rows, row_of
 from bemi_orm.rows import MAX_ORDINAL, MAX_SOURCE_HASH, change_id_bytes, key_text
+from bemi_orm.states import NOW, AliveAt, LastOfGone, find_shared_keys
 
 if TYPE_CHECKING:
+    from bemi_orm.captured import Wait
     from bemi_orm.models import Change
+    from bemi_orm.revert.plan import RevertPlan, RevertResult
+    from bemi_orm.revert.settling import MissingParents, OnConflict
 
 _Row_co = TypeVar("_Row_co", bound=Model, covariant=True)
 
@@ -31,7 +36,8 @@ _Row_co = TypeVar("_Row_co", bound=Model, covariant=True)
 class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
     """Changes in commit order, by whose row, by what was done, by whom, and by when.
 
-    Each method narrows or orders, and can follow any other: `Change.objects.for_model(Todo).by_user(7).desc()`.
+    Each method narrows or orders, and can follow any other:
+    `Change.objects.for_model(Todo).by_user(7).changed("task").desc()`.
     """
 
     _model_of_rows: type[Model] | None = None  # by it, changed() knows fields from columns
@@ -101,43 +107,43 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         return self.filter(**{f"context__{settings.USER_KEY}__in": forms})
 
     def created(self) -> Self:
-        """Give the changes that made a row."""
+        """Give the changes that made a row: `Change.objects.created()`."""
         return self.filter(operation=Operation.CREATE)
 
     def updated(self) -> Self:
-        """Give the changes that replaced a row."""
+        """Give the changes that replaced a row: `Change.objects.for_model(Todo).updated()`."""
         return self.filter(operation=Operation.UPDATE)
 
     def deleted(self) -> Self:
-        """Give the changes that ended a row."""
+        """Give the changes that ended a row: `Change.objects.for_model(Todo).deleted()`."""
         return self.filter(operation=Operation.DELETE)
 
     def truncated(self) -> Self:
-        """Give the changes that emptied a table."""
+        """Give the changes that emptied a table: `Change.objects.truncated()`."""
         return self.filter(operation=Operation.TRUNCATE)
 
     def before(self, image: Mapping[str, Any]) -> Self:
-        """Give the changes whose row before contains these columns with these values (jsonb `@>`)."""
+        """Give the changes whose row before has these values (jsonb `@>`): `before({"done": False})`."""
         return self.filter(before__contains=image)
 
     def before_not(self, image: Mapping[str, Any]) -> Self:
-        """Give the changes that `before` leaves out."""
+        """Give the changes that `before` leaves out: `before_not({"done": False})`."""
         return self.exclude(before__contains=image)
 
     def after(self, image: Mapping[str, Any]) -> Self:
-        """Give the changes whose row after contains these columns with these values (jsonb `@>`)."""
+        """Give the changes whose row after has these values (jsonb `@>`): `after({"done": True})`."""
         return self.filter(after__contains=image)
 
     def after_not(self, image: Mapping[str, Any]) -> Self:
-        """Give the changes that `after` leaves out."""
+        """Give the changes that `after` leaves out: `after_not({"done": True})`."""
         return self.exclude(after__contains=image)
 
     def context(self, data: Mapping[str, Any]) -> Self:
-        """Give the changes whose context contains this (jsonb `@>`)."""
+        """Give the changes whose context contains this (jsonb `@>`): `context({"user_id": 7})`."""
         return self.filter(context__contains=data)
 
     def context_not(self, data: Mapping[str, Any]) -> Self:
-        """Give the changes that `context` leaves out."""
+        """Give the changes that `context` leaves out: `context_not({"method": "GET"})`."""
         return self.exclude(context__contains=data)
 
     def changed(self, *fields: str) -> Self:
@@ -176,12 +182,30 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         found = (cast("Change", change).instance for change in self)
         return [instance for instance in found if instance is not None]
 
+    def as_of(self, moment: Moment, *, wait: Wait = False) -> Self:
+        """Give the change that each row owes its state at the moment to; rows that were not there: none.
+
+        moment: an aware datetime, a `Change` (or `Before(change)`, `After(change)`), or an LSN; looked up at
+            once. wait: seconds to wait for the worker where the moment is not stored yet; True for a minute.
+        Raises MomentError, NotCapturedError.
+
+        Example: `Change.objects.for_model(Todo).as_of(yesterday).instances()`
+        """
+        return self.filter(AliveAt(resolve(moment, wait=wait), self._model_of_rows, find_shared_keys()))
+
+    def of_gone_rows(self) -> Self:
+        """Give the last change of each row that is gone: its DELETE, or the one before a TRUNCATE.
+
+        Example: `Change.objects.for_model(Todo).of_gone_rows()`
+        """
+        return self.filter(LastOfGone(NOW, self._model_of_rows, find_shared_keys()))
+
     def between(self, start: datetime, end: datetime) -> Self:
-        """Give the changes committed from `start` on and before `end`, both aware."""
+        """Give the changes committed from `start` on and before `end`, both aware: `between(then, now())`."""
         return self.filter(committed_at__gte=start, committed_at__lt=end)
 
     def in_transaction(self, change: Change) -> Self:
-        """Give all changes of the transaction of `change`, by the range of ids that they take."""
+        """Give all changes of the transaction of one, by their range of ids: `in_transaction(change)`."""
         first = UUID(bytes=change_id_bytes(change.position, 0, 0))
         last = UUID(bytes=change_id_bytes(change.position, MAX_ORDINAL, MAX_SOURCE_HASH))
         return self.filter(
@@ -191,23 +215,54 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
             database=change.database,
         )
 
+    def revert_plan(
+        self, to: Moment | None = None, *, missing_parents: MissingParents = "conflict", wait: Wait = False
+    ) -> RevertPlan:
+        """Plan to undo these changes, without a write or a signal: print it, look at it, `apply()` it.
+
+        to: only what came after this moment: `Change.objects.for_model(Todo).revert_plan(yesterday)` is the
+            table as it was then. wait: seconds to wait until all that is committed now is stored.
+        missing_parents: what to do where a row to restore points to one that is gone: report a "conflict",
+            "skip" the field, set it to "null" where that is allowed, or "restore" the parent too.
+        Example: `print(Change.objects.by_context(request_id=7).revert_plan())`
+        """
+        from bemi_orm.revert.moments import plan_to_moment
+        from bemi_orm.revert.planning import plan_revert
+
+        changes = cast("ChangeQuerySet[Change]", self)
+        if to is None:
+            return plan_revert(changes, missing_parents=missing_parents)
+        return plan_to_moment(changes, to, missing_parents=missing_parents, wait=wait)
+
+    def revert(
+        self,
+        fields: Iterable[str] | None = None,
+        on_conflict: OnConflict = "raise",
+        *,
+        using_sql: bool = False,
+        missing_parents: MissingParents = "conflict",
+    ) -> RevertResult:
+        """Undo these changes in one transaction; see `RevertPlan.apply`. Raises RevertConflict."""
+        plan = self.revert_plan(missing_parents=missing_parents)
+        return plan.apply(on_conflict, fields, using_sql=using_sql)
+
     def asc(self) -> Self:
-        """Order by commit, the oldest first."""
+        """Order by commit, the oldest first: `Change.objects.asc()`."""
         return self.order_by("id")
 
     def desc(self) -> Self:
-        """Order by commit, the newest first."""
+        """Order by commit, the newest first: `Change.objects.desc()[:20]`."""
         return self.order_by("-id")
 
     def _of_model(self, model: type[Model]) -> Self:
-        narrowed = self._chain()
+        narrowed = self.all()
         narrowed._model_of_rows = model
         return narrowed
 
     def _clone(self) -> Self:
-        clone = super()._clone()  # type: ignore[misc]
+        clone: Self = super()._clone()  # type: ignore[misc]
         clone._model_of_rows = self._model_of_rows
-        return cast(Self, clone)
+        return clone
 
 
 def _alias(instance: Model) -> str:

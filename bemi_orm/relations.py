@@ -13,7 +13,7 @@ from bemi_orm.rowhistory import IsOfRow
 
 
 def row_of(instance: Model, model: type[Model], alias: str) -> Q | None:
-    """Give the condition that a change is of the instance's row in the table of `model`; None without a key."""
+    """Give the condition that a change is of the instance's row in the table of `model`; None: no key."""
     key = row_key(instance, model)
     if key is None:
         return None
@@ -22,7 +22,7 @@ def row_of(instance: Model, model: type[Model], alias: str) -> Q | None:
 
 
 def link_rows(instance: Model, alias: str) -> Iterator[Q]:
-    """Give a condition for each many-to-many relation, declared on either side: its rows that link this one."""
+    """Give a condition for each link table of a many-to-many relation, declared on either side."""
     for through in {_through(field): None for field in _fields(type(instance)) if field.many_to_many}:
         for field in through._meta.concrete_fields:
             if isinstance(field, ForeignKey) and _concrete(field.related_model) in _family(type(instance)):
@@ -32,9 +32,9 @@ def link_rows(instance: Model, alias: str) -> Iterator[Q]:
 def child_rows(instance: Model, alias: str) -> Iterator[Q]:
     """Give a condition for each foreign key that points to this row; those of link tables left out."""
     for relation in _fields(type(instance)):
-        if relation.auto_created and not relation.concrete and (relation.one_to_many or relation.one_to_one):
-            if not relation.related_model._meta.auto_created:
-                yield from _rows_with(instance, relation.field, alias)
+        points_here = relation.auto_created and not relation.concrete and not relation.many_to_many
+        if points_here and not relation.related_model._meta.auto_created:
+            yield from _rows_with(instance, relation.field, alias)
 
 
 def parent_rows(instance: Model, alias: str) -> Iterator[Q]:

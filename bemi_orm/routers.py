@@ -7,6 +7,9 @@ from typing import Any, Final
 from django.db.models import Model
 
 from bemi_orm.conf import settings
+from bemi_orm.exceptions import HistoricInstanceError
+from bemi_orm.historic import is_historic
+from bemi_orm.timetravel.journeys import is_past
 
 APP_LABEL: Final = "bemi_orm"
 
@@ -15,12 +18,21 @@ class BemiDatabaseRouter:
     """Answers for the models of bemi_orm, and has no opinion on any other."""
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
-        """Give the alias of `BEMI_DATABASE` for a model of bemi_orm, else None."""
-        return settings.DATABASE if model._meta.app_label == APP_LABEL else None
+        """Give the alias of `BEMI_DATABASE` for a model of bemi_orm, else None.
+
+        Raises HistoricInstanceError for what a historic instance would read from live tables: its deferred
+        fields, and rows that point to it or are linked with it.
+        """
+        instance = hints.get("instance")
+        if is_historic(instance):
+            raise HistoricInstanceError(instance, f"{model.__name__} rows")
+        return self.db_for_write(model)
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
-        """Give the same as `db_for_read`."""
-        return self.db_for_read(model, **hints)
+        """Give the same; a historic instance may be written."""
+        if model._meta.app_label == APP_LABEL or is_past(model):
+            return settings.DATABASE
+        return None
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool | None:
         """Give None: no model of bemi_orm has a relation."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class IsOfRow(Expression):
     """Whether a change is of the row that holds a key now, to be used in filter().
 
-    The moves are looked up when the query runs: one query more, two for each move of the row. So building a
-    queryset asks nothing, and an asynchronous one is looked up where it runs.
+    The moves are looked up when the query runs: one query more, and three for each move of the row. To build
+    a queryset asks nothing, and an asynchronous one looks them up where it runs.
     """
 
     output_field = BooleanField()
@@ -43,7 +43,7 @@ class IsOfRow(Expression):
 
         changes = Change._base_manager.using(connection.alias).filter(self.table)
         condition = reduce(or_, _stretches(changes, self.key))
-        return compiler.compile(condition.resolve_expression(compiler.query, allow_joins=False))
+        return compiler.compile(cast(Any, condition.resolve_expression(compiler.query, allow_joins=False)))
 
 
 def key_is(key: RowKey) -> Q:
@@ -72,7 +72,7 @@ def _stretches(changes: QuerySet[Change], key: RowKey) -> Iterator[Q]:
 
 @dataclass(slots=True)
 class _Crossing:
-    """The way of a row back through one transaction: its changes, and its key before them, if it was there."""
+    """A row's way back through one transaction: its changes there, and its key before, if it had one."""
 
     ids: list[UUID] = field(default_factory=list)
     key: RowKey | None = None

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from django.db.models import Q
 
 from bemi_orm.choices import Operation
+from bemi_orm.rowhistory import key_is
 
 if TYPE_CHECKING:
+    from bemi_orm.keys import RowKey
     from bemi_orm.models import Change
     from bemi_orm.moments import Bound
     from bemi_orm.querysets import ChangeQuerySet
 
-ROW_OPERATIONS: Final = (Operation.CREATE, Operation.UPDATE, Operation.SNAPSHOT)
+LEAVE_A_ROW: Final = (Operation.CREATE, Operation.UPDATE, Operation.SNAPSHOT)
 
 
 class Presence(Enum):
@@ -37,22 +39,32 @@ class RowState(NamedTuple):
     change: Change | None
 
 
-def state_at(row: ChangeQuerySet[Change], bound: Bound | None) -> RowState:
-    """Give the state of a row.
+def state_of_row(
+    row: ChangeQuerySet[Change], truncates: ChangeQuerySet[Change], bound: Bound | None
+) -> RowState:
+    """Give the state of a row at a place in the order of changes; None for now.
 
-    row: its changes, with those that end it: TRUNCATEs of its table, UPDATEs that took its key away.
-    bound: the last place in the order of changes that counts; None for now.
+    row: its changes. truncates: those that emptied its table. Before the first change that is stored, the row
+    is what that change found.
     """
     last = row.filter(until(bound)).order_by("-id").first()
-    if last is not None:
-        is_there = last.operation in ROW_OPERATIONS
-        return RowState(Presence.THERE, last.after, last) if is_there else RowState(Presence.GONE, {}, last)
-    # What is older than the capture shows in the first change after (its row before).
-    first = None if bound is None else row.exclude(until(bound)).order_by("id").first()
-    if first is None or first.operation in (Operation.SNAPSHOT, Operation.TRUNCATE):
-        return RowState(Presence.NOT_KNOWN, {}, first)
-    presence = Presence.GONE if first.operation == Operation.CREATE else Presence.THERE
-    return RowState(presence, first.before, first)
+    if last is None:
+        return _found_by_first(row, bound)
+    is_there = last.operation in LEAVE_A_ROW and not truncates.filter(until(bound), id__gt=last.id).exists()
+    return RowState(Presence.THERE, last.after, last) if is_there else RowState(Presence.GONE, {}, last)
+
+
+def state_of_key(table: ChangeQuerySet[Change], key: RowKey, bound: Bound | None) -> RowState:
+    """Do the same for the row that held a key of the table at that moment.
+
+    table: the changes of the table.
+    """
+    state = state_of_row(table.filter(key_is(key)), table.truncated(), bound)
+    if state.presence is not Presence.THERE or state.change is None:
+        return state
+    since = table.filter(until(bound), previous_primary_key=key.text, id__gt=state.change.id)
+    is_moved = any(_takes_away(move, state.change) for move in since)
+    return RowState(Presence.GONE, {}, state.change) if is_moved else state
 
 
 def until(bound: Bound | None) -> Q:
@@ -60,3 +72,17 @@ def until(bound: Bound | None) -> Q:
     if bound is None:
         return Q()
     return Q(position__lt=bound.position) | Q(position=bound.position, ordinal__lte=bound.ordinal)
+
+
+def _found_by_first(row: ChangeQuerySet[Change], bound: Bound | None) -> RowState:
+    first = None if bound is None else row.order_by("id").first()
+    if first is None or first.operation == Operation.SNAPSHOT:
+        return RowState(Presence.NOT_KNOWN, {}, first)
+    if first.operation == Operation.CREATE:
+        return RowState(Presence.GONE, {}, first)
+    return RowState(Presence.THERE, first.before, first)
+
+
+def _takes_away(move: Change, last: Change) -> bool:
+    """Inside one transaction two rows can hold a deferrable key; the images tell which of them left."""
+    return move.position != last.position or move.before == last.after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import connections
@@ -15,7 +16,11 @@ from bemi_orm.liveness import BY_NUMBER, BY_TEXT, MOVED, TRUNCATED, Terms, alive
 from bemi_orm.moments import Bound
 from bemi_orm.renames import former_tables
 from bemi_orm.rows import MAX_ORDINAL
+from bemi_orm.tracked import split_table
 from bemi_orm.wal.lsn import MAX_LSN
+
+Table = tuple[str, str]
+"""Schema and name."""
 
 NOW: Final = Bound(MAX_LSN >> 1, MAX_ORDINAL)
 """Behind all that is stored; a bigint has a sign."""
@@ -34,56 +39,78 @@ class AliveAt(Func):
     """Whether a change holds a row that is alive at the moment.
 
     model: whose table it is, where that is known: then fewer endings have to be looked for.
+    shared_keys: tables whose key is deferrable, as `find_shared_keys` gives them.
     """
 
     output_field = BooleanField()
+    definition = staticmethod(alive)
 
-    def __init__(self, bound: Bound, model: type[Model] | None = None, **options: Any) -> None:
+    def __init__(
+        self, bound: Bound, model: type[Model] | None = None, shared_keys: tuple[Table, ...] = ()
+    ) -> None:
         super().__init__(F("position"))
-        self.bound, self.model = bound, model
+        self.bound, self.model, self.shared_keys = bound, model, shared_keys
 
     def as_sql(  # type: ignore[override]
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
     ) -> tuple[str, list[Any]]:
-        """Give the anti-joins; `changes` is looked up under the name that the outer query has for it."""
-        return f"({self._condition(self._terms(connection))})".replace("%", "%%"), []
+        """Give the anti-joins for `changes` under the name that it has in the outer query."""
+        sql = self.definition(self._terms(connection.ops.quote_name))
+        return f"({sql.replace('%', '%%')})", []
 
-    def _condition(self, terms: Terms) -> str:
-        return alive(terms)
-
-    def _terms(self, connection: BaseDatabaseWrapper) -> Terms:
+    def _terms(self, quote: Callable[[str], str]) -> Terms:
         (anchor,) = self.get_source_expressions()
         assert isinstance(anchor, Col)
-        quote = connection.ops.quote_name
         return Terms(
-            c=quote(str(anchor.alias)),
+            c=quote(anchor.alias),
             changes=quote(anchor.target.model._meta.db_table),
             position=str(int(self.bound.position)),
             ordinal=str(int(self.bound.ordinal)),
-            same_table=self._same_table(connection),
-            endings=(*key_endings(self.model), MOVED, TRUNCATED),
-            shared_keys=_is_one_of(shared_keys(), connection),
+            same_table=_same_table(self.model),
+            endings=endings_of(self.model),
+            shared_keys=" OR ".join(map(_is_table, self.shared_keys)),
         )
-
-    def _same_table(self, connection: BaseDatabaseWrapper) -> str:
-        former = former_tables(self.model) if self.model else ()
-        if not former or self.model is None:
-            return 'e."table" = {c}."table"'
-        return 'e."table" IN ({c}."table", %s)' % ", ".join(map(_literal, (own_table(self.model), *former)))
 
 
 class LastOfGone(AliveAt):
-    """Whether a change is the last one of a row that is gone now."""
+    """Whether a change is the last one of a row that is not there any more."""
 
-    def __init__(self, model: type[Model] | None = None, **options: Any) -> None:
-        super().__init__(NOW, model)
-
-    def _condition(self, terms: Terms) -> str:
-        return last_of_gone(terms)
+    definition = staticmethod(last_of_gone)
 
 
-def key_endings(model: type[Model] | None) -> tuple[str, ...]:
-    """Give how later changes of a row's key are found, by what the model's key is."""
+def endings_of(model: type[Model] | None) -> tuple[str, ...]:
+    """Give what can end a row of the table; the worker stores integer keys in a column of their own."""
     if model is None:
-        return BY_NUMBER, BY_TEXT
-    return (BY_NUMBER,) if has_integer_key(model) else (BY_TEXT,)
+        return BY_NUMBER, BY_TEXT, MOVED, TRUNCATED
+    return BY_NUMBER if has_integer_key(model) else BY_TEXT, MOVED, TRUNCATED
+
+
+def has_integer_key(model: type[Model]) -> bool:
+    """Whether the key of the model's table is one integer column."""
+    fields = model._meta.pk_fields
+    return len(fields) == 1 and fields[0].db_type(connections[settings.DATABASE]) in INTEGER_TYPES
+
+
+def find_shared_keys() -> tuple[Table, ...]:
+    """Give the tables of the source whose primary key is deferrable: there alone two rows can share a key."""
+    with connections[settings.SOURCE_DATABASE].cursor() as cursor:
+        cursor.execute(_SHARED_KEYS)
+        return tuple(cursor.fetchall())
+
+
+def literal(text: str) -> str:
+    """Give text as an SQL literal that is right whatever `standard_conforming_strings` is."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"E'{escaped}'" if escaped != text else f"'{text}'"
+
+
+def _same_table(model: type[Model] | None) -> str:
+    names = () if model is None else (split_table(model._meta.db_table)[1], *former_tables(model))
+    if len(names) < 2:
+        return 'e."table" = {c}."table"'
+    return f'e."table" IN ({", ".join(map(literal, names))})'
+
+
+def _is_table(table: Table) -> str:
+    schema, name = table
+    return f'(e.schema = {literal(schema)} AND e."table" = {literal(name)})'

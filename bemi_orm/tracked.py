@@ -13,7 +13,7 @@ _Models = tuple[type[Model], ...]
 
 
 def split_table(db_table: str) -> tuple[str | None, str]:
-    """Give schema and name of a `db_table`, which may be `"schema"."table"`; None where it names no schema."""
+    """Give schema and name of a `db_table`, which may be `"schema"."table"`; the schema may be None."""
     schema, dot, table = db_table.rpartition('"."')
     return (schema.strip('"') if dot else None), table.strip('"')
 

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 
 from bemi_orm.exceptions import ConfigurationError
 
-LIBPQ_OPTIONS: Final = frozenset(
-    "application_name channel_binding connect_timeout gssencmode hostaddr keepalives "  # noqa: SIM905
-    "keepalives_count "
-    "keepalives_idle keepalives_interval krbsrvname options passfile service sslcert sslcrl sslkey sslmode "
-    "sslnegotiation sslpassword sslrootcert target_session_attrs tcp_user_timeout".split()
+NOT_FOR_LIBPQ: Final = frozenset(
+    {"async", "async_", "autocommit", "client_encoding", "connection_factory", "context", "cursor_factory"}
+    | {"prepare_threshold", "row_factory"}
 )
-"""What OPTIONS may hold for libpq; the rest is for Django or for its driver."""
+"""What Django hands to its driver beside libpq's keywords; the encoding is ours to choose."""
 
 
 def libpq_parameters(alias: str = DEFAULT_DB_ALIAS) -> dict[str, str]:
-    """Give the connection keywords of an alias; raises ConfigurationError where it is not PostgreSQL."""
+    """Give the connection keywords of an alias, as its backend makes them at this moment.
+
+    So a backend that fetches a password or a token is asked for it.
+    Raises ConfigurationError where the alias is not PostgreSQL, or has an option that libpq does not know.
+    """
     if alias not in connections.settings:
         raise ConfigurationError(
             f"DATABASES has no alias {alias!r}; see BEMI_DATABASE and BEMI_SOURCE_DATABASE."
         )
     if connections[alias].vendor != "postgresql":
         raise ConfigurationError(f"The alias {alias!r} is not PostgreSQL; bemi_orm captures PostgreSQL only.")
-    settings: Mapping[str, Any] = connections[alias].settings_dict
-    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    own = {keyword: str(settings[name]) for name, keyword in names.items() if settings.get(name)}
-    options = {name: str(value) for name, value in settings["OPTIONS"].items() if name in LIBPQ_OPTIONS}
-    return options | own
+    try:
+        given = connections[alias].get_connection_params()
+        parameters = {
+            name: str(value)
+            for name, value in given.items()
+            if name not in NOT_FOR_LIBPQ and value is not None
+        }
+        make_dsn(**parameters)
+    except (ImproperlyConfigured, ProgrammingError) as error:
+        raise ConfigurationError(f"DATABASES[{alias!r}]: {error}".strip()) from error
+    return parameters
 
 
 def table_patterns(labels: Iterable[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from bemi_orm.replication.connections import source_errors
 from bemi_orm.wal.types import TypeFact
 
 _KEY_COLUMNS = """
@@ -66,6 +67,7 @@ def read_tables(connection: Connection) -> list[TableFacts]:
     """Give every table that can be tracked, by schema and name; partitions only as leaves of their root.
 
     Not among them: system tables, temporary and unlogged ones, and those that belong to an extension.
+    Raises SourceUnavailableError, as everything here does, when the server is lost.
     """
     tables: dict[int, TableFacts] = {}
     leaves: dict[int, list[TableFacts]] = {}
@@ -94,7 +96,7 @@ def read_type_facts(connection: Connection, oids: Collection[int]) -> dict[int, 
 
 
 def _query(connection: Connection, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with source_errors(), connection.cursor() as cursor:
         cursor.execute(query, parameters)
         return cursor.fetchall()
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from bemi_orm.replication.connections import source_errors
 from bemi_orm.replication.publication import Publication
 from bemi_orm.replication.slots import PLUGIN, Slot
 
@@ -55,7 +56,7 @@ def find_slot_conflicts(
 
 
 def _find_missing_privilege(connection: Connection) -> Iterator[str]:
-    with connection.cursor() as cursor:
+    with source_errors(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT has_database_privilege(current_database(), 'CREATE'), "
             "current_database()::text, current_user::text"

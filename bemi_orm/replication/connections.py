@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import psycopg2
@@ -10,7 +11,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import make_dsn
 from psycopg2.extras import LogicalReplicationConnection
 
-from bemi_orm.exceptions import SetupError, SourceUnavailableError
+from bemi_orm.exceptions import SourceUnavailableError
+from bemi_orm.sessions import TIMEOUTS_OFF, fix_settings
 
 Parameters = Mapping[str, str]
 """libpq connection keywords and their values."""
@@ -24,9 +26,8 @@ SESSION_SETTINGS: Final[Mapping[str, str]] = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "lc_monetary": "C",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
+    "client_encoding": "UTF8",
+    **TIMEOUTS_OFF,
 }
 
 KEEPALIVES: Final[Mapping[str, str]] = {
@@ -45,25 +46,22 @@ def connect_sql(parameters: Parameters) -> Connection:
 
 
 def connect_replication(parameters: Parameters) -> LogicalReplicationConnection:
-    """Open a connection that speaks the replication protocol.
-
-    Raises SetupError when the role may not, else SourceUnavailableError.
-    """
+    """Open a connection that speaks the replication protocol; raises SourceUnavailableError."""
     return _connect(parameters, LogicalReplicationConnection)
 
 
-def _connect(parameters: Parameters, factory: type[AnyConnection]) -> AnyConnection:
-    settings = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
-    own_options = f"{parameters.get('options', '')} {settings}".strip()
-    fixed = {"connect_timeout": "10", "application_name": "bemi_orm", **KEEPALIVES}
+@contextmanager
+def source_errors() -> Iterator[None]:
+    """Turn driver errors that say *not now* into SourceUnavailableError; the rest pass through."""
     try:
-        dsn = make_dsn(**{**fixed, **parameters, "client_encoding": "UTF8", "options": own_options})
-        return psycopg2.connect(dsn, connection_factory=factory)
-    except psycopg2.OperationalError as error:
-        text = str(error).strip()
-        if "replication" in text and "permission denied" in text:
-            raise SetupError(
-                f"{text}\nThe role needs the REPLICATION attribute: ALTER ROLE ... REPLICATION "
-                "(on Amazon RDS: GRANT rds_replication TO ...)."
-            ) from error
-        raise SourceUnavailableError(f"The tracked database does not answer: {text}") from error
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise SourceUnavailableError(f"The tracked database does not answer: {error}".strip()) from error
+
+
+def _connect(parameters: Parameters, factory: type[AnyConnection]) -> AnyConnection:
+    fixed = {"connect_timeout": "10", "application_name": "bemi_orm", **KEEPALIVES}
+    with source_errors():
+        connection = psycopg2.connect(make_dsn(**{**fixed, **parameters}), connection_factory=factory)
+        fix_settings(connection, SESSION_SETTINGS)
+    return connection

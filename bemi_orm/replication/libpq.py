@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import ctypes
 import select
-from typing import Any
+from typing import Any, Final
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from bemi_orm.exceptions import ConfigurationError, SourceUnavailableError
+from bemi_orm.exceptions import BemiError, ConfigurationError, SetupError, SourceUnavailableError
 
 _NOTHING_YET, _DONE = 0, -1
+
+_CODE_AND_MESSAGE: Final = (b"C", b"M")
+"""PG_DIAG_SQLSTATE and PG_DIAG_MESSAGE_PRIMARY of postgres_ext.h."""
+
+_NEEDS_A_PERSON: Final = frozenset({"42704", "55000"})
+"""undefined_object: no publication; object_not_in_prerequisite_state: the slot was invalidated."""
 
 
 class CopyBothStream:
@@ -47,6 +53,9 @@ class CopyBothStream:
         self._get_copy_data = _declare(in_memory, "PQgetCopyData", integer, pointer, pointer, integer)
         self._free = _declare(in_memory, "PQfreemem", None, pointer)
         self._error_message = _declare(in_memory, "PQerrorMessage", text, pointer)
+        self._error_field = _declare(in_memory, "PQresultErrorField", text, pointer, integer)
+        self._clear = _declare(in_memory, "PQclear", None, pointer)
+        self._get_result = _declare(on_network, "PQgetResult", pointer, pointer)
         self._consume_input = _declare(on_network, "PQconsumeInput", integer, pointer)
         self._put_copy_data = _declare(on_network, "PQputCopyData", integer, pointer, text, integer)
         self._flush = _declare(on_network, "PQflush", integer, pointer)
@@ -60,24 +69,37 @@ class CopyBothStream:
             return message
         if length == _NOTHING_YET:
             return None
-        reason = "the server ended the stream" if length == _DONE else self._last_error()
-        raise SourceUnavailableError(f"Replication stopped: {reason}")
+        raise self._end_of_stream() if length == _DONE else self._lost_connection()
 
     def wait(self, timeout_seconds: float) -> bool:
         """Wait until bytes arrive and take them in; False when none came in time."""
         readable, _, _ = select.select([self._socket], [], [], timeout_seconds)
         if readable and not self._consume_input(self._address):
-            raise SourceUnavailableError(f"Replication stopped: {self._last_error()}")
+            raise self._lost_connection()
         return bool(readable)
 
     def write(self, message: bytes) -> None:
         """Send a message to the server."""
         sent = self._put_copy_data(self._address, message, len(message))
         if sent != 1 or self._flush(self._address) < 0:
-            raise SourceUnavailableError(f"Feedback could not be sent: {self._last_error()}")
+            raise self._lost_connection()
 
-    def _last_error(self) -> str:
-        return str(self._error_message(self._address).decode(errors="replace")).strip() or "connection lost"
+    def _lost_connection(self) -> BemiError:
+        reason = self._error_message(self._address).decode(errors="replace").strip()
+        return SourceUnavailableError(f"Replication stopped: {reason or 'the connection is lost'}")
+
+    def _end_of_stream(self) -> BemiError:
+        """Say why the server ended the stream: its last result tells."""
+        result = self._get_result(self._address)
+        code, reason = (self._field(result, field) for field in _CODE_AND_MESSAGE)
+        self._clear(result)
+        if code in _NEEDS_A_PERSON:
+            return SetupError(f"Replication stopped: {reason}. Run: manage.py bemi setup")
+        return SourceUnavailableError(f"Replication stopped: {reason or 'the server ended the stream'}")
+
+    def _field(self, result: Any, field: bytes) -> str:
+        value = self._error_field(result, ord(field)) if result else None
+        return str(value.decode(errors="replace")) if value else ""
 
 
 def _declare(library: Any, name: str, result: Any, *arguments: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bemi_orm.exceptions import SetupError
+from bemi_orm.replication.connections import source_errors
 
 MIN_SERVER_VERSION: Final = 140_000
 """The first whose pgoutput sends messages; 15 is the first that is tested."""
@@ -47,14 +48,15 @@ class _Facts(NamedTuple):
 def check_source(connection: Connection, slot: str) -> None:
     """Make sure that a slot of this name can be made, or used, by the connected role.
 
-    Reads only. Raises SetupError with everything that is missing and how to mend it.
+    Reads only. Raises SetupError with everything that is missing and how to mend it, or
+    SourceUnavailableError.
     """
     if connection.server_version < MIN_SERVER_VERSION:
         raise SetupError(
             f"The server is PostgreSQL {connection.server_version // 10_000}, and change capture needs 15 or "
             "newer. Upgrade the server."
         )
-    with connection.cursor() as cursor:
+    with source_errors(), connection.cursor() as cursor:
         cursor.execute(_FACTS, [slot])
         row = cursor.fetchone()
     assert row is not None

@@ -12,6 +12,7 @@ from typing import Final
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from bemi_orm.replication.connections import source_errors
 from bemi_orm.replication.steps import Step
 
 _PUBLICATION: Final = """
@@ -67,8 +68,8 @@ class Publication:
 
 
 def read_publication(connection: Connection, name: str) -> Publication | None:
-    """Give the publication, None when there is none of that name."""
-    with connection.cursor() as cursor:
+    """Give the publication, None when there is none of that name; raises SourceUnavailableError."""
+    with source_errors(), connection.cursor() as cursor:
         cursor.execute(_PUBLICATION, [name])
         row = cursor.fetchone()
         if row is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,18 +41,26 @@ class SetupOptions:
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """Steps in the order in which they must run, and what a person should know; no steps: nothing to do."""
+    """Steps in the order in which they must run, and what a person should know; no steps: nothing to do.
+
+    publication_fault: what the publication is before the steps, in words, empty if as it should be.
+    new_tables: those that the steps publish.
+    """
 
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
+    publication_fault: str = ""
+    new_tables: tuple[TableFacts, ...] = ()
 
-    def apply(self, connection: Connection) -> None:
+    def apply(self, connection: Connection, on_done: Callable[[Step], object] = lambda step: None) -> None:
         """Run the steps, each in a transaction of its own; after an error, plan again and apply the rest.
 
-        connection: not inside a transaction. Raises SetupError, or SourceUnavailableError.
+        connection: not inside a transaction. on_done: called with each step after it was committed.
+        Raises SetupError, or SourceUnavailableError.
         """
         for step in self.steps:
             step.run(connection)
+            on_done(step)
 
 
 def plan_setup(connection: Connection, options: SetupOptions) -> SetupPlan:
@@ -67,6 +75,7 @@ def plan_setup(connection: Connection, options: SetupOptions) -> SetupPlan:
     tables = [
         table for table in read_tables(connection) if options.tracking.matches(table.schema, table.name)
     ]
+    _refuse_emptying(publication, tables)
     plans = [plan_table(table, publication, options.publication, options.identity) for table in tables]
     steps = (
         *_publication_steps(publication, options.publication, connection.server_version),
@@ -74,7 +83,12 @@ def plan_setup(connection: Connection, options: SetupOptions) -> SetupPlan:
         *(step for plan in plans for step in plan.steps),
         *([] if slot else [_create_slot(options.slot)]),
     )
-    return SetupPlan(steps, tuple(_find_warnings(options.tracking, tables, plans)))
+    return SetupPlan(
+        steps,
+        tuple(_find_warnings(options.tracking, tables, plans)),
+        publication_fault=_find_fault(publication, options.publication),
+        new_tables=tuple(plan.table for plan in plans if plan.is_new),
+    )
 
 
 def _refuse_conflicts(
@@ -86,6 +100,23 @@ def _refuse_conflicts(
     ]
     if conflicts:
         raise SetupError("\n".join(conflicts))
+
+
+def _refuse_emptying(publication: Publication | None, tables: Sequence[TableFacts]) -> None:
+    """Settings under which not one published table stays are taken for a mistake: capture would just stop."""
+    if publication and publication.tables and not any(publication.find(table.oid) for table in tables):
+        names = ", ".join(f'"{table.schema}"."{table.name}"' for table in publication.tables)
+        raise SetupError(
+            f"By BEMI_TRACK and BEMI_IGNORE none of the tables that publication {publication.name} publishes "
+            "is to be captured any longer. Correct the settings. If it is meant, take the tables out "
+            f'yourself, and run setup again: ALTER PUBLICATION "{publication.name}" DROP TABLE ONLY {names}'
+        )
+
+
+def _find_fault(publication: Publication | None, name: str) -> str:
+    if publication is None:
+        return f"publication {name} was missing"
+    return "" if publication.has_right_options else f"publication {name} did not publish everything"
 
 
 def _publication_steps(publication: Publication | None, name: str, server_version: int) -> Iterator[Step]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from bemi_orm.replication.connections import source_errors
 from bemi_orm.wal.lsn import parse_lsn
 
 PLUGIN: Final = "pgoutput"
@@ -44,8 +45,8 @@ class Slot:
 
 
 def read_slot(connection: Connection, name: str) -> Slot | None:
-    """Give the slot as it is now, None when there is none of that name."""
-    with connection.cursor() as cursor:
+    """Give the slot as it is now, None when there is none of that name; raises SourceUnavailableError."""
+    with source_errors(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT slot_name, coalesce(plugin, ''), coalesce(database, ''), active_pid, "
             "coalesce(confirmed_flush_lsn, '0/0')::text, restart_lsn::text, wal_status, two_phase, temporary "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,12 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import LogicalReplicationConnection
 
 from bemi_orm.exceptions import SetupError, SlotInUseError, SourceUnavailableError
-from bemi_orm.replication.catalog import read_key_columns, read_type_facts
-from bemi_orm.replication.connections import Parameters, connect_replication, connect_sql
+from bemi_orm.replication.catalog import read_key_columns, read_tables, read_type_facts
+from bemi_orm.replication.connections import Parameters, connect_replication, connect_sql, source_errors
 from bemi_orm.replication.libpq import CopyBothStream
+from bemi_orm.replication.preflight import check_source
+from bemi_orm.replication.publication import Publication, read_publication
+from bemi_orm.replication.slots import Slot, read_slot
 from bemi_orm.rows import PG_EPOCH_US
 from bemi_orm.wal.frames import Keepalive, XLogData, decode_frame, encode_status_update
 from bemi_orm.wal.lsn import format_lsn, parse_lsn
@@ -90,14 +93,48 @@ class ReplicationSource:
         row = self._query_one("SELECT pg_logical_emit_message(true, '_bemi_heartbeat', '')::text")
         return parse_lsn(row[0])
 
+    def verify(self) -> Slot:
+        """Make sure that the server can still send all changes, and give the slot as it is.
+
+        Raises SetupError where the server, the role, the publication or the slot stands in the way.
+        """
+        with source_errors():
+            check_source(self.catalog, self.slot)
+            slot = read_slot(self.catalog, self.slot)
+        if slot is None:
+            raise SetupError(f"The replication slot {self.slot} does not exist. Run: manage.py bemi setup")
+        self.read_publication()
+        return slot
+
+    def read_publication(self) -> Publication:
+        """Give the publication; raises SetupError where it does not publish everything, as that is lost."""
+        with source_errors():
+            publication = read_publication(self.catalog, self._publication)
+        if publication is None or not publication.has_right_options:
+            state = "is gone" if publication is None else "does not publish every operation"
+            raise SetupError(
+                f"The publication {self._publication} {state}: what is written meanwhile is lost to the "
+                "audit trail. Run at once: manage.py bemi setup"
+            )
+        return publication
+
+    def unpublished_tables(self, is_tracked: Callable[[str, str], bool]) -> frozenset[str]:
+        """Give the names of the tables that are tracked by the rules, and not published."""
+        published = {table.oid for table in self.read_publication().tables}
+        with source_errors():
+            tables = read_tables(self.catalog)
+        return frozenset(
+            f"{table.schema}.{table.name}"
+            for table in tables
+            if table.oid not in published and is_tracked(table.schema, table.name)
+        )
+
     def describe(self, relation: Relation) -> tuple[tuple[str, ...], Mapping[int, TypeFact]]:
         """Give the primary key's columns and what the catalog knows of the types that are not built in."""
         oids = {column.type_oid for column in relation.columns if column.type_oid >= _FIRST_UNRESERVED_OID}
-        try:
+        with source_errors():
             key_columns = read_key_columns(self.catalog, relation.relation_id)
             return key_columns, read_type_facts(self.catalog, oids) if oids else {}
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise SourceUnavailableError(f"The tracked database does not answer: {error}") from error
 
     def start(self, checkpoint_lsn: int) -> None:
         """Start streaming; the server sends what committed after the slot's own position.
@@ -195,11 +232,8 @@ class ReplicationSource:
         self._feedback_interval_seconds = min(5.0, timeout_seconds / 4) if timeout_seconds else 5.0
 
     def _query_one(self, query: str) -> tuple[Any, ...]:
-        try:
-            with self.catalog.cursor() as cursor:
-                cursor.execute(query)
-                row = cursor.fetchone()
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise SourceUnavailableError(f"The tracked database does not answer: {error}") from error
+        with source_errors(), self.catalog.cursor() as cursor:
+            cursor.execute(query)
+            row = cursor.fetchone()
         assert row is not None
         return row

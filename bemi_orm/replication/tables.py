@@ -19,10 +19,14 @@ _IDENTITY_SQL: Final = {FULL: "FULL", DEFAULT: "DEFAULT"}
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """The steps for a table, and what a person should know; `is_published`: whether it is to be captured."""
+    """The steps for a table, and what a person should know.
+
+    is_published: whether it is to be captured; is_new: whether it is not yet.
+    """
 
     table: TableFacts
     is_published: bool
+    is_new: bool = False
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -53,7 +57,7 @@ def plan_table(
         warnings.append(advice.explain_restriction(table))
     if table.kind == "p" and steps:
         warnings.append(advice.explain_partitions(table))
-    return TablePlan(table, True, tuple(steps), tuple(warnings))
+    return TablePlan(table, True, listed is None, tuple(steps), tuple(warnings))
 
 
 def plan_removals(publication: Publication | None, wanted_oids: Collection[int]) -> tuple[Step, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from bemi_orm.revert.drafting import conflict
 from bemi_orm.revert.examining import Examination, Finding, row_key_text
 from bemi_orm.revert.rows import Rows
-from bemi_orm.revert.steps import ConflictKind, Effect, Image, Step, TableName, freeze
+from bemi_orm.revert.steps import ConflictKind, Effect, Image, Step, freeze
 from bemi_orm.revert.tables import ForeignKey, Table, Tables, UniqueIndex
 
 
@@ -19,7 +19,9 @@ class Surroundings:
         self._rows, self._tables = rows, tables
         self._steps = examination.steps
         self._live = examination.live
-        self._own = {(step.table, freeze(dict(step.identity))): step for step in self._steps if self._exists(step)}
+        self._own = {
+            (step.table, freeze(dict(step.identity))): step for step in self._steps if self._exists(step)
+        }
 
     def findings(self) -> Iterator[Finding]:
         """Give everything that would violate a constraint, whichever step it is."""
@@ -51,7 +53,9 @@ class Surroundings:
                 continue
             key = row_key_text(identity)
             columns = tuple(column for column in index.columns if column is not None)
-            found = conflict(ConflictKind.UNIQUE_TAKEN, step, table, columns, f"row {key} holds it ({index.name})")
+            found = conflict(
+                ConflictKind.UNIQUE_TAKEN, step, table, columns, f"row {key} holds it ({index.name})"
+            )
             yield Finding(step.reference, found, ((table.name, key),))
 
     def _without_parent(
@@ -119,6 +123,6 @@ def _as_parent(key: ForeignKey, values: Mapping[str, Any]) -> dict[str, Any]:
 def _removes(step: Step, key: ForeignKey, live: Image) -> bool:
     if step.effect is Effect.DELETE:
         return True
-    return any(column in step.touched and step.new_values[column] != live[column] for column in key.parent_columns)
-
-
+    return any(
+        column in step.touched and step.new_values[column] != live[column] for column in key.parent_columns
+    )

@@ -33,8 +33,9 @@ def restrict(step: Step, columns: set[str]) -> Step | None:
     if step.effect is not Effect.UPDATE:
         return None
     kept = tuple(effect for effect in step.columns if effect.column in columns)
-    # Without a target the row cannot be made anew, which would write more than was asked for.
-    return replace(step, columns=kept, target=None) if kept else None
+    # With part of a target the row cannot be made anew, which would write more than was asked for.
+    target = {effect.column: effect.new for effect in kept}
+    return replace(step, columns=kept, target=target) if kept else None
 
 
 def conflict(
@@ -142,7 +143,5 @@ def _between(net: RowNet, table: Table) -> list[Conflict]:
     return [_about(ConflictKind.CHANGED_BETWEEN, net, table, net.disputed)]
 
 
-def _about(
-    kind: ConflictKind, net: RowNet, table: Table, columns: set[str], detail: str = ""
-) -> Conflict:
+def _about(kind: ConflictKind, net: RowNet, table: Table, columns: set[str], detail: str = "") -> Conflict:
     return conflict(kind, _step(net, table), table, _names(columns), detail)

@@ -31,9 +31,12 @@ RowId: TypeAlias = tuple[TableName, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A conflict of one step. blamed: table and key of the rows whose changes since have caused it."""
+    """A conflict of one step, or of a row for which there can be no step.
 
-    step: Reference
+    blamed: table and key of the rows whose changes since have caused it. missing: a parent's table and key.
+    """
+
+    step: Reference | None
     conflict: Conflict
     blamed: tuple[tuple[TableName, str | None], ...]
     missing: tuple[TableName, Image] | None = None
@@ -48,9 +51,12 @@ class Examination:
     findings: list[Finding] = field(default_factory=list)
 
 
-def examine(rows: Rows, tables: Tables, steps: list[Step], *, lock: bool, overwrite: bool = False) -> Examination:
+def examine(
+    rows: Rows, tables: Tables, steps: list[Step], *, exact: bool, lock: bool, overwrite: bool
+) -> Examination:
     """Compare the steps with the live rows, see `bemi_orm.revert.constraints` for what is around them.
 
+    exact: any column may tell that a row was changed since, not only those that its step writes.
     lock: hold the rows until the transaction ends. overwrite: turn a step into what reaches its target from
     whatever there is now; what can be overwritten is then no finding.
     A step whose target is reached already is left out: it is no conflict that somebody else did the same.
@@ -59,12 +65,14 @@ def examine(rows: Rows, tables: Tables, steps: list[Step], *, lock: bool, overwr
     for name, group in _by_table(steps).items():
         if lock:
             rows.lock(tables[name], group)
-    by_row = {_row_id(step.table, step.identity): step for step in steps}
-    for step, live in _read(rows, tables, steps):
-        if _is_done(step, live, by_row):
+    by_row = {_row_id(s.table, s.identity): s for s in steps if s.effect is not Effect.INSERT}
+    for step, found_row in _read(rows, tables, steps):
+        # A row whose key is inserted anew is not in the way if another step takes it out of it.
+        live = found_row if _holder(step, by_row) is None else found_row._replace(row=None)
+        if _is_done(step, live):
             continue
-        found = _compare(step, live, tables, by_row)
-        adapted = _adapt(step, live, tables) if found and overwrite else None
+        found = _compare(step, live, tables, exact=exact)
+        adapted = _adapt(step, live, tables, exact=exact) if found and overwrite else None
         if found and adapted is None:
             result.findings.append(found)
         result.steps.append(adapted or step)
@@ -98,36 +106,34 @@ def _row_id(table: TableName, identity: Image) -> RowId:
     return table, freeze(dict(identity))
 
 
-def _is_done(step: Step, live: LiveRow, by_row: Mapping[RowId, Step]) -> bool:
+def _is_done(step: Step, live: LiveRow) -> bool:
     if step.effect is Effect.DELETE:
         return live.row is None
-    if live.row is None or _holder(step, by_row) is not None:
+    if live.row is None:
         return False
     wanted = {column: live.target[column] for column in step.touched if column in live.target}
-    return not differing(wanted, live.row)
+    return bool(wanted) and not differing(wanted, live.row)
 
 
 def _holder(step: Step, by_row: Mapping[RowId, Step]) -> Step | None:
     """Give another step of the plan whose row now has the key that this step inserts."""
     if step.effect is not Effect.INSERT:
         return None
-    holder = by_row.get(_row_id(step.table, step.identity))
-    return None if holder is step else holder
+    return by_row.get(_row_id(step.table, step.identity))
 
 
-def _compare(step: Step, live: LiveRow, tables: Tables, by_row: Mapping[RowId, Step]) -> Finding | None:
+def _compare(step: Step, live: LiveRow, tables: Tables, *, exact: bool) -> Finding | None:
     table = tables[step.table]
     blamed = ((step.table, step.key),)
     if step.effect is Effect.INSERT:
-        if live.row is None or _holder(step, by_row) is not None:
+        if live.row is None:
             return None
         return Finding(step.reference, conflict(ConflictKind.ROW_EXISTS, step, table), blamed)
     if live.row is None:
         return Finding(step.reference, conflict(ConflictKind.ROW_GONE, step, table), blamed)
     changed = differing(live.expected, live.row)
-    if step.effect is Effect.UPDATE:
-        changed &= step.touched
-        changed &= differing(live.target, live.row) if live.target else changed
+    if step.effect is Effect.UPDATE and not exact:
+        changed &= step.touched & differing(live.target, live.row)
     changed = {column for column in changed if table.writable(column)}
     if not changed:
         return None
@@ -135,12 +141,14 @@ def _compare(step: Step, live: LiveRow, tables: Tables, by_row: Mapping[RowId, S
     return Finding(step.reference, found, blamed)
 
 
-def _adapt(step: Step, live: LiveRow, tables: Tables) -> Step | None:
+def _adapt(step: Step, live: LiveRow, tables: Tables, *, exact: bool) -> Step | None:
     """Give the step that reaches the target from the row as it is, None where that is not known."""
-    if step.effect is Effect.DELETE or (step.effect is Effect.UPDATE and live.row is not None):
-        return _from_live(step, live.row or {})
     target = step.target
-    if target is None:
+    is_whole = target is not None and target.keys() >= (step.expected or {}).keys()
+    is_update = step.effect is Effect.UPDATE and live.row is not None
+    if step.effect is Effect.DELETE or (is_update and not (exact and is_whole)):
+        return _from_live(step, live.row or {})
+    if target is None or not is_whole:
         return None
     writable = {c: value for c, value in target.items() if tables[step.table].writable(c)}
     if live.row is None:

@@ -7,7 +7,7 @@ Images, not keys alone, tell rows apart, as inside a transaction a deferrable ke
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -92,9 +92,13 @@ class RowNet:
 
 
 class Folder:
-    """Takes changes in commit order, gives the net effect on each row."""
+    """Takes changes in commit order, gives the net effect on each row.
 
-    def __init__(self) -> None:
+    shared_keys: tables whose key is deferrable, so that two rows can hold one inside a transaction.
+    """
+
+    def __init__(self, shared_keys: Container[tuple[str, str]] = ()) -> None:
+        self._shared_keys = shared_keys
         self._nets: list[RowNet] = []
         self._alive: defaultdict[tuple[TableName, str | None], list[RowNet]] = defaultdict(list)
         self._ended: defaultdict[tuple[TableName, str | None], list[RowNet]] = defaultdict(list)
@@ -124,7 +128,8 @@ class Folder:
         slot = (event.table, event.key_after if event.before is None else event.key_before)
         alive, ended = self._alive[slot], self._ended[slot]
         if event.before is None:
-            return _take(ended, lambda net: True) or _take(alive, lambda net: net.arrived < event.position)
+            was_deleted_by_others = event.table not in self._shared_keys  # else one more row holds the key
+            return _take(ended, lambda net: True) or _take(alive, lambda net: was_deleted_by_others)
         before = event.before
         return (
             _take(alive, lambda net: not differing(net.current or {}, before))
@@ -133,9 +138,9 @@ class Folder:
         )
 
 
-def fold(events: Iterable[RowEvent]) -> list[RowNet]:
-    """Give the net effect of changes, which come in commit order."""
-    folder = Folder()
+def fold(events: Iterable[RowEvent], shared_keys: Container[tuple[str, str]] = ()) -> list[RowNet]:
+    """Give the net effect of changes, which come in commit order; see `Folder`."""
+    folder = Folder(shared_keys)
     for event in events:
         folder.add(event)
     return folder.nets()

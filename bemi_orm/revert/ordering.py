@@ -120,7 +120,8 @@ class _Graph:
         while index not in seen:  # backwards: each step that is held up waits for another such one
             seen[index] = sources[index]
             index = sources[index]
-        cycle, place = [], index
+        cycle: list[Edge] = []
+        place = index
         while not cycle or place != index:
             cycle.append(self._edges[seen[place]][place])
             place = seen[place]
@@ -148,7 +149,9 @@ class _Graph:
                 if new is not None and new != old and new in freed:
                     columns = tuple(column for column in index.columns if column is not None)
                     name = (table.name.schema, index.name)
-                    self._add(freed[new], place, Edge(name, index.is_deferrable, freed[new], columns))
+                    # A step finds its row by the key, which must not be held by two meanwhile.
+                    is_deferrable = index.is_deferrable and not index.is_primary
+                    self._add(freed[new], place, Edge(name, is_deferrable, freed[new], columns))
 
     def _link_parents(self, key: ForeignKey, children: list[int], parents: list[int]) -> None:
         made, removed = dict[Any, int](), dict[Any, int]()

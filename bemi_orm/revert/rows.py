@@ -8,7 +8,7 @@ types.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -21,6 +21,12 @@ from bemi_orm.revert.tables import ForeignKey, Table, UniqueIndex
 from bemi_orm.rowjson import ExactDecoder, ExactEncoder
 
 BATCH_ROWS: Final = 1_000
+
+_INITIALLY_DEFERRED: Final = (
+    "SELECT w.schema, w.name FROM unnest(%s::text[], %s::text[]) AS w (schema, name) "
+    "JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema "
+    "JOIN pg_catalog.pg_constraint c ON c.connamespace = n.oid AND c.conname = w.name AND c.condeferred"
+)
 
 _T = TypeVar("_T")
 
@@ -44,14 +50,14 @@ class Rows:
 
     def lock(self, table: Table, steps: Sequence[Step]) -> None:
         """Lock the rows that exist, in the order of their keys, so that two reverts never wait crosswise."""
-        keys = ", ".join(f"t.{self._quote(column)}" for column in table.key)
+        keys = ", ".join(map(self._quote, table.key))
+        sql = (
+            f"SELECT 1 FROM {self._name(table)} WHERE ({keys}) IN "
+            f"(SELECT * FROM jsonb_to_recordset(%s::jsonb) AS k({self._definitions(table, table.key)})) "
+            f"ORDER BY {keys} FOR UPDATE"
+        )
         for batch in _batches(steps):
-            self._run(
-                f"SELECT 1 FROM {self._name(table)} t WHERE ({keys}) IN "
-                f"(SELECT {keys.replace('t.', 'k.')} FROM {self._records('k', table, table.key)}) "
-                f"ORDER BY {keys} FOR UPDATE",
-                [_dump([step.identity for step in batch])],
-            )
+            self._run(sql, [_dump([step.identity for step in batch])])
 
     def read(self, table: Table, steps: Sequence[tuple[int, Step]]) -> Iterator[tuple[int, LiveRow]]:
         """Give the live row of each step, by the number that comes with it."""
@@ -102,44 +108,47 @@ class Rows:
             f"FROM {self._name(table)} {where}) l ON {joined}"
         )
         for batch in _batches(wanted):
-            for n, row in self._run(sql, [_dump([{"n": n, "image": image} for n, image in batch])]):
-                yield n, _only(_load(row), dict.fromkeys(table.key))
+            for n, row in self._run(sql, [_dump(_numbered(batch))]):
+                yield n, _only(_load(row), table.key)
 
     def missing_parents(self, key: ForeignKey, values: Sequence[tuple[int, Image]]) -> Iterator[int]:
         """Give the numbers of references to rows that do not exist; values are by the parent's columns."""
+        parent = f"{self._table(key.parent)} p WHERE {self._pointing(key, 'p', key.parent_columns)}"
+        sql = f"SELECT s.n FROM {self._references(key)} WHERE NOT EXISTS (SELECT FROM {parent})"
         for batch in _batches(values):
-            rows = self._run(
-                f"SELECT s.n FROM {self._references(key)} WHERE NOT EXISTS "
-                f"(SELECT FROM {self._table(key.parent)} p WHERE {self._pointing(key, 'p', key.parent_columns)})",
-                [_dump([{"n": n, "image": image} for n, image in batch])],
-            )
-            yield from (n for (n,) in rows)
+            yield from (n for (n,) in self._run(sql, [_dump(_numbered(batch))]))
 
-    def children(
-        self, key: ForeignKey, values: Sequence[tuple[int, Image]]
-    ) -> Iterator[tuple[int, Image]]:
+    def children(self, key: ForeignKey, values: Sequence[tuple[int, Image]]) -> Iterator[tuple[int, Image]]:
         """Give the keys of the rows that point to parents; values are by the parent's columns."""
+        sql = (
+            f"SELECT s.n, to_jsonb(c) FROM {self._references(key)} "
+            f"JOIN {self._table(key.child)} c ON {self._pointing(key, 'c', key.child_columns)}"
+        )
         for batch in _batches(values):
-            rows = self._run(
-                f"SELECT s.n, to_jsonb(c) FROM {self._references(key)} "
-                f"JOIN {self._table(key.child)} c ON {self._pointing(key, 'c', key.child_columns)}",
-                [_dump([{"n": n, "image": image} for n, image in batch])],
-            )
-            yield from ((n, _only(_load(row), dict.fromkeys(key.child_key))) for n, row in rows)
+            for n, row in self._run(sql, [_dump(_numbered(batch))]):
+                yield n, _only(_load(row), key.child_key)
 
     def write(self, table: Table, step: Step, identity: Image) -> Image | None:
         """Take one step on the row with this key; give its key afterwards, None if it hit no row."""
         writing = {Effect.INSERT: self._insert, Effect.UPDATE: self._update, Effect.DELETE: self._delete}
         sql, parameters = writing[step.effect](table, step, identity)
         returned = ", ".join(f"t.{self._quote(column)}" for column in table.key)
-        rows = self._run(
-            f"{sql} RETURNING to_jsonb(ROW({returned}))", parameters
-        )
+        rows = self._run(f"{sql} RETURNING to_jsonb(ROW({returned}))", parameters)
         return dict(zip(table.key, _load(rows[0][0]).values(), strict=True)) if rows else None
 
-    def defer(self, constraints: Iterable[tuple[str, str]], mode: str) -> None:
-        """Set constraints, by schema and name, to DEFERRED or back to IMMEDIATE."""
-        names = ", ".join(f"{self._quote(schema)}.{self._quote(name)}" for schema, name in sorted(constraints))
+    def defer(self, constraints: Collection[tuple[str, str]]) -> None:
+        """Let constraints, given by schema and name, wait until `check`."""
+        self._set_constraints(constraints, "DEFERRED")
+
+    def check(self, constraints: Collection[tuple[str, str]]) -> None:
+        """Check them now; those that are INITIALLY DEFERRED wait for the end of the transaction again."""
+        self._set_constraints(constraints, "IMMEDIATE")
+        if constraints:
+            schemas, names = map(list, zip(*constraints, strict=True))
+            self._set_constraints(self._run(_INITIALLY_DEFERRED, [schemas, names]), "DEFERRED")
+
+    def _set_constraints(self, constraints: Iterable[tuple[str, ...]], mode: str) -> None:
+        names = ", ".join(".".join(map(quote_name, constraint)) for constraint in sorted(constraints))
         if names:
             with self._connection.cursor() as cursor:
                 cursor.execute(f"SET CONSTRAINTS {names} {mode}")
@@ -148,11 +157,11 @@ class Rows:
         values = step.new_values
         columns = ", ".join(map(self._quote, values))
         taken = ", ".join(self._value(table, column) for column in values)
-        return (
+        sql = (
             f"INSERT INTO {self._name(table)} AS t ({columns}) OVERRIDING SYSTEM VALUE "
-            f"SELECT {taken} FROM jsonb_to_record(%s::jsonb) AS r({self._definitions(table, values)})",
-            [_dump(values)],
+            f"SELECT {taken} FROM jsonb_to_record(%s::jsonb) AS r({self._definitions(table, values)})"
         )
+        return sql, [_dump(values)]
 
     def _update(self, table: Table, step: Step, identity: Image) -> tuple[str, list[str]]:
         values = step.new_values
@@ -162,24 +171,24 @@ class Rows:
             for column, value in values.items()
         )
         sent = {column: value for column, value in values.items() if value is not PARKED}
-        return (
+        sql = (
             f"UPDATE {self._name(table)} t SET {assigned} "
             f"FROM jsonb_to_record(%s::jsonb) AS k({self._definitions(table, table.key)}), "
             f"jsonb_to_record(%s::jsonb) AS r({self._definitions(table, sent or table.key)}) "
-            f"WHERE {self._same_key(table, 't', 'k')}",
-            [_dump(identity), _dump(sent)],
+            f"WHERE {self._same_key(table, 't', 'k')}"
         )
+        return sql, [_dump(identity), _dump(sent)]
 
     def _delete(self, table: Table, step: Step, identity: Image) -> tuple[str, list[str]]:
-        return (
+        sql = (
             f"DELETE FROM {self._name(table)} t "
             f"USING jsonb_to_record(%s::jsonb) AS k({self._definitions(table, table.key)}) "
-            f"WHERE {self._same_key(table, 't', 'k')}",
-            [_dump(identity)],
+            f"WHERE {self._same_key(table, 't', 'k')}"
         )
+        return sql, [_dump(identity)]
 
     def _value(self, table: Table, column: str) -> str:
-        """`to_jsonb` writes the JSON value null as it does SQL's NULL; a NOT NULL column tells which it was."""
+        """The JSON value null looks like SQL's NULL in an image; a NOT NULL column tells which it was."""
         found, name = table.columns[column], f"r.{self._quote(column)}"
         if found.type in ("json", "jsonb") and not found.is_nullable:
             return f"coalesce({name}, 'null'::{found.type})"
@@ -188,19 +197,17 @@ class Rows:
     def _parked(self, table: Table, column: str) -> str:
         return parking_sql(table.columns[column], self._name(table), self._quote(column))
 
-    def _records(self, alias: str, table: Table, columns: Iterable[str]) -> str:
-        return f"jsonb_to_recordset(%s::jsonb) AS {alias}({self._definitions(table, columns)})"
-
     def _definitions(self, table: Table, columns: Iterable[str]) -> str:
-        return ", ".join(f"{self._quote(name)} {table.columns[name].type}" for name in columns)
+        return ", ".join(self._typed(name, table.columns[name].type) for name in columns)
 
     def _same_key(self, table: Table, one: str, other: str) -> str:
         return " AND ".join(f"{one}.{self._quote(c)} = {other}.{self._quote(c)}" for c in table.key)
 
+    def _typed(self, name: str, type_: str) -> str:
+        return f"{self._quote(name)} {type_.replace('%', '%%')}"
+
     def _references(self, key: ForeignKey) -> str:
-        defined = ", ".join(
-            f"{self._quote(name)} {type_}" for name, type_ in zip(key.parent_columns, key.parent_types, strict=True)
-        )
+        defined = ", ".join(map(self._typed, key.parent_columns, key.parent_types))
         return (
             "jsonb_to_recordset(%s::jsonb) AS s(n int, image jsonb) "
             f"CROSS JOIN LATERAL jsonb_to_record(s.image) AS v({defined})"
@@ -217,7 +224,7 @@ class Rows:
         return ".".join(map(self._quote, name))
 
     def _quote(self, name: str) -> str:
-        return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+        return quote_name(name).replace("%", "%%")  # all statements have parameters
 
     def _run(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
         cursor: CursorWrapper
@@ -226,14 +233,23 @@ class Rows:
             return list(cursor.fetchall())
 
 
+def quote_name(name: str) -> str:
+    """Give a name as SQL has it; Django's own quoting leaves one alone that looks quoted already."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _batches(items: Sequence[_T]) -> Iterator[list[_T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, BATCH_ROWS)):
         yield batch
 
 
+def _numbered(batch: Sequence[tuple[int, Image]]) -> list[dict[str, Any]]:
+    return [{"n": number, "image": image} for number, image in batch]
+
+
 def _dump(value: Any) -> str:
-    return json.dumps(value, cls=ExactEncoder) if not isinstance(value, Mapping) else ExactEncoder().encode(value)
+    return ExactEncoder().encode(value)
 
 
 def _load(value: Any) -> Any:

@@ -63,6 +63,7 @@ class ConflictKind(StrEnum):
     TABLE_GONE = "table gone"
     PARTIAL_IMAGE = "image partial"
     NO_KEY = "table without a primary key"
+    REFUSED = "the database refuses it"
     CYCLE = "no order of the steps satisfies the constraints"
 
     @property
@@ -151,7 +152,8 @@ class Culprit:
 
     def __str__(self) -> str:
         who = ", ".join(f"{key}={value}" for key, value in self.context.items() if key != "SQL")
-        return f"{who or 'no context'} at {self.committed_at:%Y-%m-%d %H:%M:%S %Z} (change {self.change})"
+        when = f"{self.committed_at:%Y-%m-%d %H:%M:%S %Z}"
+        return f"{_cut(who, 200) or 'no context'} at {when} (change {self.change})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,11 @@ def _describe(step: Step) -> str:
     return f": {', '.join(parts)}"
 
 
-def _show(value: Any, limit: int = 60) -> str:
-    text = "(a free value)" if value is PARKED else "NULL" if value is None else str(value)
+def _show(value: Any) -> str:
+    return _cut("(a free value)" if value is PARKED else "NULL" if value is None else str(value), 60)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -96,7 +96,7 @@ class CheckpointTable:
     def take_over(self, checkpoint: Checkpoint, timeline: int) -> Checkpoint:
         """Become the owner by compare-and-swap on the epoch; raises FencedError if another was quicker."""
         row = self._fetch_row(
-            "UPDATE {schema}.bemi_checkpoint "
+            "SET LOCAL lock_timeout = '10s'; UPDATE {schema}.bemi_checkpoint "
             "SET epoch = epoch + 1, timeline = %(timeline)s, updated_at = now() "
             "WHERE source = %(source)s AND epoch = %(epoch)s RETURNING confirmed_lsn::text, epoch",
             {"source": checkpoint.source, "epoch": checkpoint.epoch, "timeline": timeline},
@@ -117,6 +117,11 @@ class CheckpointTable:
 
     def record_gap(self, checkpoint: Checkpoint, to_lsn: int, reason: str) -> None:
         """Note what was lost, and move the checkpoint behind it."""
+        self.note_gap(checkpoint, to_lsn, reason)
+        self.advance(checkpoint, to_lsn)
+
+    def note_gap(self, checkpoint: Checkpoint, to_lsn: int, reason: str) -> None:
+        """Note that changes between the checkpoint and `to_lsn` may be missing."""
         self._execute(
             "INSERT INTO {schema}.bemi_gap (source, from_lsn, to_lsn, reason) "
             "VALUES (%(source)s, %(from_lsn)s::pg_lsn, %(to_lsn)s::pg_lsn, %(reason)s)",
@@ -127,7 +132,6 @@ class CheckpointTable:
                 "reason": reason,
             },
         )
-        self.advance(checkpoint, to_lsn)
 
     def _statement(self, text: str) -> sql.Composed:
         return sql.SQL(text).format(schema=sql.Identifier(self.schema))

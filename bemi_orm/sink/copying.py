@@ -11,8 +11,10 @@ from typing import Final, NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
+from bemi_orm.exceptions import StorageError
 from bemi_orm.rows import RowChange, change_id_bytes
 from bemi_orm.sink.connections import destination_errors
+from bemi_orm.wal.lsn import format_lsn
 
 COLUMNS: Final = (
     "id", "database", "schema", "table", "primary_key", "primary_key_int", "previous_primary_key",
@@ -66,8 +68,14 @@ def copy_changes(
         sql.Identifier(schema), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     )
     stream = io.BytesIO(encode_changes(changes, database=database, source_hash=source_hash))
-    with destination_errors(), connection.cursor() as cursor:
-        cursor.copy_expert(command, stream, size=1 << 20)
+    try:
+        with destination_errors(), connection.cursor() as cursor:
+            cursor.copy_expert(command, stream, size=1 << 20)
+    except StorageError as error:
+        first, last = (format_lsn(change.transaction.commit_lsn) for change in (changes[0], changes[-1]))
+        raise StorageError(
+            f"{error} It is one of the {len(changes)} changes that committed from {first} to {last}."
+        ) from None
 
 
 def _append_change(parts: list[bytes], change: PendingChange, database: str, source_hash: int) -> None:

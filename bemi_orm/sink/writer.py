@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from bemi_orm.exceptions import SetupError
@@ -21,13 +23,13 @@ PARTITION_CHECK_INTERVAL: Final = timedelta(hours=6)
 class Writer:
     """Copies changes as they come; they show all at once, with the checkpoint, at `commit`.
 
-    The copying goes on in a thread, so that the caller can read on meanwhile. `write` and `commit` wait for
-    its end; who has to keep the source alive asks `is_free` until it is True, first.
+    The work goes on in a thread, so that the caller can read on and is never stuck behind a lock: ask
+    `is_free` until it is True after each `begin_`; whatever the work raised comes out there.
 
     parameters: libpq keywords of the database that holds `changes`.
 
-    Every method raises DestinationUnavailableError when the server is lost, and `commit` FencedError
-    when another worker has taken over.
+    Every method raises DestinationUnavailableError when the server is lost, StorageError when it refuses a
+    change, and FencedError when another worker has taken over.
     """
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
@@ -38,7 +40,7 @@ class Writer:
         self._database, self._source_hash = "", 0
         self._partitions_checked_at = datetime.min.replace(tzinfo=UTC)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bemi-writer")
-        self._copying: Future[None] | None = None
+        self._working: Future[None] | None = None
 
     @property
     def table(self) -> CheckpointTable:
@@ -70,11 +72,10 @@ class Writer:
         self._make_partitions()
         return taken
 
-    def write(self, changes: Sequence[PendingChange]) -> None:
+    def begin_write(self, changes: Sequence[PendingChange]) -> None:
         """Start to copy changes into the open transaction, or into a new one."""
         assert self._connection is not None
-        self.is_free()
-        self._copying = self._thread.submit(
+        self._start(
             copy_changes,
             self._connection,
             self.table.schema,
@@ -83,19 +84,25 @@ class Writer:
             source_hash=self._source_hash,
         )
 
+    def begin_commit(self, confirmed_lsn: int) -> None:
+        """Start to make all that was written durable, together with the new checkpoint."""
+        self._start(self._store, confirmed_lsn)
+
     def is_free(self, timeout_seconds: float | None = None) -> bool:
-        """Wait so long for the copying to end, and say whether it has; raises what it raised."""
-        if self._copying is not None:
+        """Wait so long for the work in hand, and say whether it has ended; raises what it raised."""
+        if self._working is not None:
             try:
-                self._copying.result(timeout_seconds)
+                self._working.result(timeout_seconds)
             except TimeoutError:
                 return False
-            self._copying = None
+            self._working = None
         return True
 
-    def commit(self, confirmed_lsn: int) -> None:
-        """Make all that was written durable, together with the new checkpoint."""
+    def _start(self, work: Callable[..., None], *arguments: object, **options: object) -> None:
         self.is_free()
+        self._working = self._thread.submit(work, *arguments, **options)
+
+    def _store(self, confirmed_lsn: int) -> None:
         self.table.advance(self.checkpoint, confirmed_lsn)
         self._commit()
         self._make_partitions()
@@ -107,12 +114,18 @@ class Writer:
     def close(self) -> None:
         """Roll back what is open and let go of the connection; safe to call again."""
         if self._connection is not None:
-            if self._copying is not None:
-                self._connection.cancel()
-                wait([self._copying])
+            if self._working is not None:
+                self._cancel()
             self._connection.close()
-        self._copying = None
+        self._working = None
         self._connection = self._table = None
+
+    def _cancel(self) -> None:
+        assert self._connection is not None
+        assert self._working is not None
+        with suppress(psycopg2.Error):  # a connection that is lost has nothing to cancel
+            self._connection.cancel()
+        wait([self._working])
 
     def _commit(self) -> None:
         assert self._connection is not None

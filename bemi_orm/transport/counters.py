@@ -16,6 +16,7 @@ VALUE_DROPPED: Final = "value_dropped"
 CHARACTERS_REPLACED: Final = "characters_replaced"
 TRUNCATED: Final = "truncated"
 MESSAGE_FAILED: Final = "message_failed"
+TRACING_FAILED: Final = "tracing_failed"
 
 _counts: Counter[str] = Counter()
 _logged: set[tuple[str, str]] = set()

@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from bemi_orm.conf import settings
-from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
+from bemi_orm.conf import Settings, settings
+from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.transport.counters import MESSAGE_FAILED, count, count_error
 from bemi_orm.transport.encoding import encode, encode_text
 from bemi_orm.transport.request import ERROR_KEY
 from bemi_orm.transport.scope import Scope
@@ -27,6 +28,10 @@ SQL_KEY: Final = "SQL"
 
 USER_SQL_KEY: Final = "_SQL"
 """Where a project's own key `SQL` is kept."""
+
+NO_OTHER_CONTEXT: Final = "/*Bemi  Bemi*/\n"
+"""Stands before all else that is sent with a message. Where row triggers of another Bemi client exist, they
+read the first such comment of a text, wherever it comes from, as context: this one says that there is none."""
 
 MAX_CACHED_LENGTH: Final = 8_192
 
@@ -55,7 +60,7 @@ def build_message(scope: Scope | None, sql: str | None) -> str:
 def without_message(sql: str) -> str:
     """Give a text that was sent without the message in it."""
     before, head, rest = sql.partition(_HEAD)
-    return before + rest.partition(_TAIL)[2] if head else sql
+    return before.removeprefix(NO_OTHER_CONTEXT) + rest.partition(_TAIL)[2] if head else sql
 
 
 class _Limits(NamedTuple):
@@ -67,7 +72,11 @@ class _Limits(NamedTuple):
 @lru_cache(maxsize=1)
 def _limits() -> _Limits:
     """Settings, kept as reading three of them would cost as much as all the rest of a message."""
-    return _Limits(settings.CONTEXT_MAX_BYTES, settings.CAPTURE_SQL, settings.SQL_MAX_LENGTH)
+    try:
+        return _Limits(settings.CONTEXT_MAX_BYTES, settings.CAPTURE_SQL, settings.SQL_MAX_LENGTH)
+    except ConfigurationError:  # must not cost the user's statement
+        count(MESSAGE_FAILED, "a BEMI_* setting is of a wrong type: run manage.py check")
+        return _Limits(Settings.CONTEXT_MAX_BYTES, Settings.CAPTURE_SQL, Settings.SQL_MAX_LENGTH)
 
 
 @receiver(setting_changed)

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from bemi_orm.conf import settings
 from bemi_orm.transport.building import building, is_building
 from bemi_orm.transport.counters import FUNCTION_FAILED, count_error
+from bemi_orm.transport.tracing import request_correlation_id
 
 ERROR_KEY: Final = "_bemi_error"
 """Holds the class of the error that kept the rest of a context away."""
@@ -24,13 +25,15 @@ _REQUEST_ID: Final = "bemi_orm.request_id"
 def default_request_context(request: HttpRequest) -> dict[str, Any]:
     """Give `user_id` (None if anonymous), `method`, `path` without query, and `request_id`.
 
-    The request id is a new UUID, kept in `request.META["bemi_orm.request_id"]`.
+    The request id is a new UUID, kept in `request.META["bemi_orm.request_id"]`. A request that came with an
+    id of its own, in `X-Request-ID` or `X-Correlation-ID`, has that as `correlation_id`.
     """
     return {
         "user_id": getattr(getattr(request, "user", None), "pk", None),
         "method": request.method,
         "path": request.path,
         "request_id": request.META.setdefault(_REQUEST_ID, str(uuid.uuid4())),
+        **request_correlation_id(request),
     }
 
 

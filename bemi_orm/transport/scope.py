@@ -16,6 +16,8 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 
+from bemi_orm.transport.tracing import tracing_ids
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -39,8 +41,9 @@ class Scope:
     owner: context | None = None
 
     def resolve(self) -> dict[str, Any]:
-        """Give the whole context as a new dict."""
-        return {**self.source(), **self.data} if self.source else dict(self.data)
+        """Give the whole context as a new dict; the ids of tracing give way to keys of the project."""
+        own = {**self.source(), **self.data} if self.source else self.data
+        return {**tracing_ids(), **own}
 
 
 _running: ContextVar[Scope | None] = ContextVar("bemi_orm_scope", default=None)

@@ -13,14 +13,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
 from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
-from bemi_orm.transport.message import build_message, without_message
+from bemi_orm.transport.message import NO_OTHER_CONTEXT, build_message, without_message
+from bemi_orm.transport.positions import Insertion, point_into_statement
 from bemi_orm.transport.scope import Scope, running_scope
 from bemi_orm.transport.statements import Write, find_write
 
@@ -128,11 +129,21 @@ class ContextSender:
 def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    position = plan.write.position
-    result = execute(f"{plan.sql[:position]}{plan.message}{plan.sql[position:]}", params, many, context)
+    start = 0 if plan.write.is_first else plan.write.position
+    text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{plan.message}{plan.sql[start:]}"
+    try:
+        result = execute(text, params, many, context)
+    except DatabaseError as error:
+        point_into_statement(error, _insertions(start, plan.message))
+        raise
     if plan.write.is_first:  # else the cursor stands on the first result of the project's, as it should
         drivers.skip_message_result(context["cursor"].cursor)
     return result
+
+
+def _insertions(start: int, message: str) -> tuple[Insertion, ...]:
+    length = len(NO_OTHER_CONTEXT)
+    return Insertion(0, length), Insertion(length + start, len(message))
 
 
 def _transaction_of(connection: BaseDatabaseWrapper) -> object:

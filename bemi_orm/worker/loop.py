@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from bemi_orm.exceptions import BemiError
+from bemi_orm.exceptions import BemiError, StoppedError
 from bemi_orm.replication.source import ReplicationSource
 from bemi_orm.rows import source_hash
 from bemi_orm.sink.writer import Writer
@@ -15,6 +15,7 @@ from bemi_orm.worker.assembly import Assembler, IsTracked
 from bemi_orm.worker.positions import source_name, verify_positions
 from bemi_orm.worker.retry import Backoff
 from bemi_orm.worker.session import Session
+from bemi_orm.worker.watch import PublicationWatch
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +50,13 @@ class Worker:
     def run(self) -> None:
         """Work until told to stop, or drained; raises BemiError where trying again cannot help.
 
-        A drain tries nothing again: its caller wants an answer.
+        A drain tries nothing again: its caller wants an answer. One that is stopped raises StoppedError.
         """
         while not self._finished():
             try:
                 self._run_session()
+            except StoppedError as error:
+                logger.warning("%s", error)
             except BemiError as error:
                 if self._drain or not error.retry_helps:
                     raise
@@ -63,26 +66,30 @@ class Worker:
             finally:
                 self._source.close()
                 self._writer.close()
+        if self._drain and not self._drained:
+            raise StoppedError("Stopped before all was stored; the rest is stored next time.")
 
     def _run_session(self) -> None:
         drain_lsn = self._source.mark() if self._drain else None
         session = self._open_session()
         logger.info("Following slot %s from %s", self._source.slot, format_lsn(session.stored_lsn))
         try:
-            while not self._finished():
+            while not (self._should_stop() or (drain_lsn is not None and session.has_seen(drain_lsn))):
                 session.step()
                 if session.stored_changes:
                     self._backoff.reset()
-                self._drained = drain_lsn is not None and session.has_seen(drain_lsn)
             session.store_completed()
+            self._drained = drain_lsn is not None and session.stored_lsn > drain_lsn
         finally:
             self.stored_changes += session.stored_changes
 
     def _open_session(self) -> Session:
         identity = self._source.identify()
         name = source_name(identity, self._source.slot)
+        self._writer.read_checkpoint(name)  # before the slot: without one, set-up has not run
+        slot = self._source.verify()
         checkpoint = self._writer.read_checkpoint(name)
-        verify_positions(self._source, checkpoint.confirmed_lsn)
+        verify_positions(self._source, slot, checkpoint.confirmed_lsn)
         self._source.start(checkpoint.confirmed_lsn)  # whoever has the slot may take the checkpoint over
         checkpoint = self._writer.open(
             name,
@@ -91,14 +98,22 @@ class Worker:
             source_hash=source_hash(identity.system_identifier, identity.timeline, identity.database),
         )
         own_schema = self._writer.table.schema_beside(identity.system_identifier, identity.database_oid)
+        is_tracked = self._tracking_for(own_schema)
         assembler = Assembler(
             describe=self._source.describe,
-            is_tracked=self._tracking_for(own_schema),
+            is_tracked=is_tracked,
             encoding=identity.encoding,
             stored_lsn=checkpoint.confirmed_lsn,
             next_xid=self._source.next_xid(),
         )
-        return Session(self._source, self._writer, assembler, checkpoint.confirmed_lsn)
+        return Session(
+            self._source,
+            self._writer,
+            assembler,
+            watch=PublicationWatch(self._source, is_tracked),
+            should_stop=self._should_stop,
+            stored_lsn=checkpoint.confirmed_lsn,
+        )
 
     def _finished(self) -> bool:
         return self._drained or self._should_stop()

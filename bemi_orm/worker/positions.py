@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bemi_orm.exceptions import GapError, SetupError
-from bemi_orm.replication.slots import read_slot
+from bemi_orm.exceptions import GapError
+from bemi_orm.replication.slots import Slot
 from bemi_orm.replication.source import ReplicationSource, SourceIdentity
 from bemi_orm.wal.lsn import format_lsn
 
@@ -13,14 +13,12 @@ def source_name(identity: SourceIdentity, slot: str) -> str:
     return f"{identity.system_identifier}/{identity.database}/{slot}"
 
 
-def verify_positions(source: ReplicationSource, checkpoint_lsn: int) -> None:
+def verify_positions(source: ReplicationSource, slot: Slot, checkpoint_lsn: int) -> None:
     """Make sure that the slot still holds all that is not stored.
 
-    Raises SetupError when the slot is gone, GapError when changes were lost on the way.
+    slot: read *before* the checkpoint, as another worker may move both on in between, the checkpoint first.
+    Raises GapError when changes were lost on the way.
     """
-    slot = read_slot(source.catalog, source.slot)
-    if slot is None:
-        raise SetupError(f"The replication slot {source.slot} does not exist. Run: manage.py bemi setup")
     if slot.wal_status == "lost":
         raise GapError(
             f"The server has removed WAL that slot {source.slot} still needed (max_slot_wal_keep_size). "

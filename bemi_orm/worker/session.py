@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
+from bemi_orm.exceptions import StoppedError
 from bemi_orm.replication.source import ReplicationSource
 from bemi_orm.sink.writer import Writer
 from bemi_orm.wal.frames import Keepalive, XLogData
 from bemi_orm.worker.assembly import Assembler
+from bemi_orm.worker.watch import PublicationWatch
 
 BATCH_ROWS: Final = 2_000
 WAIT_SECONDS: Final = 0.25
@@ -22,16 +25,26 @@ IDLE_CHECKPOINT_BYTES: Final = 1 << 20
 class Session:
     """Moves changes from a started source to an open writer.
 
+    watch: looks after the publication before positions move.
+    should_stop: asked while the writer works.
     stored_lsn: all before it is durable in the destination.
     stored_changes: how many changes this session made durable.
     """
 
     def __init__(
-        self, source: ReplicationSource, writer: Writer, assembler: Assembler, stored_lsn: int
+        self,
+        source: ReplicationSource,
+        writer: Writer,
+        assembler: Assembler,
+        *,
+        watch: PublicationWatch,
+        should_stop: Callable[[], bool],
+        stored_lsn: int,
     ) -> None:
         self.stored_lsn = stored_lsn
         self.stored_changes = 0
         self._source, self._writer, self._assembler = source, writer, assembler
+        self._watch, self._should_stop = watch, should_stop
         self._written = 0  # changes in the writer's open transaction
         self._idle_lsn = stored_lsn
         self._idle_asked = False
@@ -73,6 +86,7 @@ class Session:
         if self._assembler.waiting or self._written or self._checkpoint_is_due():
             self.store_completed()
         self._move_idle_position()
+        self._watch.look()
         self._source.keep_alive()
         self._source.wait(WAIT_SECONDS)
 
@@ -99,17 +113,24 @@ class Session:
         changes = self._assembler.take()
         if changes:
             self._wait_for_writer()
-            self._writer.write(changes)
+            self._writer.begin_write(changes)
             self._written += len(changes)
 
     def _wait_for_writer(self) -> None:
-        """A destination that is slow or locked must not cost the connection to the source."""
+        """Keep the source alive meanwhile, as a destination may be slow or locked, and listen for a stop.
+
+        Raises StoppedError when the stop comes first.
+        """
         while not self._writer.is_free(WAIT_SECONDS):
+            if self._should_stop():
+                raise StoppedError("Stopped while the destination was busy; the rest is stored next time.")
             self._source.keep_alive()
 
     def _checkpoint(self, lsn: int) -> None:
+        self._watch.look()
         self._wait_for_writer()
-        self._writer.commit(lsn)
+        self._writer.begin_commit(lsn)
+        self._wait_for_writer()
         self._source.acknowledge(lsn)
         self.stored_lsn = lsn
         self.stored_changes += self._written

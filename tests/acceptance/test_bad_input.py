@@ -18,9 +18,9 @@ def site(tmp_path):
     site.drop()
 
 
-def refusal(site, *words):
+def refusal(site, *words, command="bemi"):
     """The text of a command that fails as it should: exit code 1, no traceback."""
-    outcome = site.manage("bemi", *words, check=False)
+    outcome = site.manage(command, *words, check=False)
     assert outcome.returncode == 1, outcome
     assert "Traceback" not in outcome.stderr
     return outcome.stderr
@@ -35,6 +35,20 @@ def test_changes_not_migrated(site, words):
 def test_worker_before_setup(site, words):
     site.manage("migrate", "--run-syncdb")
     assert "manage.py bemi setup" in refusal(site, *words)
+
+
+def test_a_table_changes_of_another_stops_migrate_with_one_line(site):
+    with site.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE changes (id uuid PRIMARY KEY)")
+    lines = refusal(site, command="migrate").strip().splitlines()
+    assert lines[-1].startswith('ForeignTableError: The table "public"."changes" exists')
+
+
+def test_the_first_migrate_warns_of_nothing_and_base_options_may_follow_the_subcommand(site):
+    assert site.manage("migrate", "--run-syncdb").stderr == ""
+    assert site.manage("bemi", "setup", "--settings", "tests.settings", "-v0").stdout == ""
+    outcome = site.manage("bemi", "worker", "--drain", "--traceback", "-v", "0")
+    assert (outcome.stdout, outcome.stderr) == ("", "")
 
 
 def test_wal_level_is_not_logical(tmp_path):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connections
 
-from bemi_orm.rowjson import ExactDecoder
+from bemi_orm.rowjson import ExactDecoder, ExactEncoder
 from bemi_orm.rows import change_id_bytes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,6 +42,7 @@ def store(
     after="{}",
     context="{}",
     key_int=None,
+    previous=None,
     committed_at=None,
 ):
     """Store one change and give its id; images and context are JSON text or what json.dumps takes."""
@@ -54,8 +55,8 @@ def store(
     change_id = uuid.UUID(bytes=change_id_bytes(position, ordinal, 7))
     values = [
         change_id, database or connections["default"].settings_dict["NAME"], schema, table, key, key_int,
-        None, operation, _json(before), _json(after), _json(context), committed_at, committed_at,
-        number + 700, position, ordinal,
+        None if previous is None else str(previous), operation, _json(before), _json(after),
+        _json(context), committed_at, committed_at, number + 700, position, ordinal,
     ]  # fmt: skip
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connections[alias].cursor() as cursor:
@@ -64,7 +65,7 @@ def store(
 
 
 def _json(value):
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, cls=ExactEncoder)
 
 
 def plan(queryset):

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connections
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.management.databases import libpq_parameters, table_patterns
@@ -17,14 +18,41 @@ def options(monkeypatch):
 
 
 def test_keywords_of_libpq_pass_and_those_of_the_driver_do_not(options, monkeypatch):
-    options(sslmode="prefer", pool={"min_size": 1}, server_side_binding=True, options="-c work_mem=1MB")
+    options(sslmode="prefer", server_side_binding=True, options="-c work_mem=1MB", connect_timeout=5,
+            isolation_level=2, assume_role="someone", client_encoding="LATIN1", requirepeer=None)  # fmt: skip
     monkeypatch.setitem(connections["default"].settings_dict, "PASSWORD", "with space ' and quote")
     parameters = libpq_parameters()
+    assert parameters.pop("dbname") == connections["default"].settings_dict["NAME"]
+    assert parameters.keys() <= {"host", "port", "user", "password", "sslmode", "options", "connect_timeout"}
     assert parameters["sslmode"] == "prefer"
     assert parameters["options"] == "-c work_mem=1MB"
+    assert parameters["connect_timeout"] == "5"
     assert parameters["password"] == "with space ' and quote"
-    assert parameters["dbname"] == connections["default"].settings_dict["NAME"]
-    assert not {"pool", "server_side_binding"} & parameters.keys()
+
+
+def test_the_defaults_of_the_driver_leave_only_keywords_of_libpq():
+    known = parse_dsn(make_dsn(**libpq_parameters())).keys()
+    assert known == libpq_parameters().keys() >= {"dbname", "user"}
+
+
+def test_a_token_that_the_backend_fetches_is_used(monkeypatch):
+    backend = type(connections["default"])
+    params = backend.get_connection_params
+    monkeypatch.setattr(backend, "get_connection_params", lambda self: params(self) | {"password": "token"})
+    assert libpq_parameters()["password"] == "token"
+
+
+def test_an_option_that_libpq_does_not_know_is_named_and_no_value_is_shown(options):
+    options(sslmod="secret")
+    with pytest.raises(ConfigurationError, match='"sslmod"') as failure:
+        libpq_parameters()
+    assert "secret" not in str(failure.value)
+
+
+def test_what_django_refuses_is_told_in_its_words(monkeypatch):
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", "")
+    with pytest.raises(ConfigurationError, match="NAME"):
+        libpq_parameters()
 
 
 def test_an_alias_that_does_not_exist_is_named():

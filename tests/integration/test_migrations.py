@@ -2,12 +2,13 @@ from importlib.resources import files
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DataError, IntegrityError, connection, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
 from bemi_orm import Change
 from bemi_orm.exceptions import SetupError
+from bemi_orm.operations import ForeignTableError
 from tests.integration.rows import store
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -111,15 +112,22 @@ def foreign_table():
 
 
 def test_table_of_another_is_refused_and_not_touched(foreign_table):
-    with pytest.raises(SetupError, match=r'"public"\."changes" exists.*SET SCHEMA former.*BEMI_DATABASE'):
+    with pytest.raises(
+        ForeignTableError, match=r'"public"\."changes" exists.*SET SCHEMA former.*BEMI_DATABASE'
+    ):
         migrate("default")
     assert rows('SELECT "table" FROM changes') == [("todo",)]
     assert tables("default") == {"changes"}
 
 
+def test_the_refusal_is_an_error_of_set_up_and_of_the_command():
+    assert issubclass(ForeignTableError, (SetupError, CommandError))
+    assert str(ForeignTableError("in the way")) == "in the way"
+
+
 def test_table_of_another_is_not_dropped_by_reversing(foreign_table):
     MigrationRecorder(connection).record_applied("bemi_orm", "0001_initial")  # as migrate --fake does
-    with pytest.raises(SetupError, match="It was not touched"):
+    with pytest.raises(ForeignTableError, match="It was not touched"):
         migrate("default", "zero")
     assert rows('SELECT "table" FROM changes') == [("todo",)]
 

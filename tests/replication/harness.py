@@ -14,6 +14,7 @@ from importlib.resources import files
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from bemi_orm.replication.publication import create_publication
 from bemi_orm.replication.slots import create_slot
 from bemi_orm.replication.source import ReplicationSource
 from bemi_orm.sink.checkpoint import Checkpoint
@@ -21,7 +22,7 @@ from bemi_orm.sink.writer import Writer
 from bemi_orm.worker.loop import Worker
 from bemi_orm.worker.positions import source_name
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 30
 
 
 def connect(dsn):
@@ -62,7 +63,8 @@ class Rig:
         """Publication, slot and checkpoint, as `bemi setup` makes them."""
         for table in tables:
             self.sql.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL")
-        self.sql.execute(f"CREATE PUBLICATION {self.publication} FOR TABLE {', '.join(tables)}")
+        create_publication(self.publication, self.sql.connection.server_version).run(self.sql.connection)
+        self.sql.execute(f"ALTER PUBLICATION {self.publication} ADD TABLE {', '.join(tables)}")
         lsn = create_slot(self.sql.connection, self.slot)
         source, writer = self.source(), self.writer()
         identity = source.identify()
@@ -97,20 +99,10 @@ class Rig:
         worker.run()
         return worker.stored_changes
 
-    def spawn_worker(self):
-        """Start a worker in a process of its own, to be killed."""
-        code = (
-            "import sys, json, logging; logging.basicConfig(level='INFO')\n"
-            "from bemi_orm.replication.source import ReplicationSource\n"
-            "from bemi_orm.sink.writer import Writer\n"
-            "from bemi_orm.worker.loop import Worker\n"
-            "p, slot = json.loads(sys.argv[1]), sys.argv[2]\n"
-            "Worker(ReplicationSource(p, slot=slot, publication=slot), Writer(p), should_stop=bool,\n"
-            "       tracking_for=lambda own: lambda s, t: True).run()\n"
-        )
-        return subprocess.Popen(
-            [sys.executable, "-c", code, json.dumps(self.parameters), self.slot], env=os.environ
-        )
+    def spawn_worker(self, fault=""):
+        """Start a worker in a process of its own, to be killed; at the fault, if one is named, it dies."""
+        command = [sys.executable, "-m", "tests.replication.worker_process"]
+        return subprocess.Popen([*command, json.dumps(self.parameters), self.slot, fault], env=os.environ)
 
     def fetch(self, query, *parameters):
         self.sql.execute(query, parameters or None)

@@ -103,8 +103,9 @@ def test_s01_a_transaction_in_memory_is_not_acknowledged(tracked):
         tracked.sql.execute("INSERT INTO item VALUES (1, 'T1')")
         read_all_that_is_committed()
         stored_lsn = assembler.completed_lsn
-        writer.write(assembler.take())
-        writer.commit(stored_lsn)
+        writer.begin_write(assembler.take())
+        writer.begin_commit(stored_lsn)
+        assert writer.is_free()
         source.acknowledge(stored_lsn)
         tracked.sql.execute("INSERT INTO item VALUES (2, 'T2')")
         t2_end = tracked.wal_position()
@@ -308,9 +309,11 @@ def test_s04_a_worker_that_lost_the_checkpoint_cannot_commit(tracked):
     identity = source.identify()
     (old, checkpoint), (new, _) = open_writer(tracked, identity), open_writer(tracked, identity)
     try:
+        old.begin_commit(checkpoint.confirmed_lsn + 1)
         with pytest.raises(FencedError):
-            old.commit(checkpoint.confirmed_lsn + 1)
-        new.commit(checkpoint.confirmed_lsn + 2)
+            old.is_free()
+        new.begin_commit(checkpoint.confirmed_lsn + 2)
+        assert new.is_free()
     finally:
         source.close()
         old.close()

@@ -5,9 +5,17 @@ from dataclasses import replace
 import pytest
 
 from bemi_orm.exceptions import SetupError, SourceUnavailableError
+from bemi_orm.replication.catalog import TableFacts, read_tables
+from bemi_orm.replication.conflicts import find_publication_conflicts
+from bemi_orm.replication.missed import Missed, find_missed
+from bemi_orm.replication.preflight import check_source
+from bemi_orm.replication.publication import read_publication
+from bemi_orm.replication.setup import SetupOptions, SetupPlan, plan_setup
 from bemi_orm.replication.slots import create_slot, read_slot
 from bemi_orm.replication.tracking import Tracking
 from tests.replication.scratch import Scratch, connect
+
+TABLE = TableFacts(1, "public", "todo", "r", "postgres", True, "d", ("id",), True, False)
 
 
 @pytest.fixture
@@ -110,6 +118,90 @@ def test_a_table_that_is_tracked_no_longer_leaves_the_publication(scratch):
     plan = scratch.set_up(tracking=Tracking(ignore=("second",)))
     assert descriptions(plan) == ["stop publishing public.second"]
     assert scratch.published() == {"first"}
+
+
+@pytest.mark.parametrize("track", [("t",), ("o", "d"), ()])
+def test_a_plan_that_would_stop_all_capture_is_refused(scratch, track):
+    scratch.run("CREATE TABLE first (id int PRIMARY KEY)", "CREATE TABLE second (id int PRIMARY KEY)")
+    scratch.set_up()
+    with pytest.raises(SetupError, match="none of the tables") as failure:
+        scratch.plan(tracking=Tracking(track=track))
+    scratch.run(str(failure.value).rpartition("again: ")[2])
+    assert scratch.published() == set()
+    assert scratch.plan(tracking=Tracking(track=track)).steps == ()
+
+
+def test_a_table_whose_updates_would_fail_leaves_the_publication_even_if_it_is_the_last(scratch):
+    scratch.run("CREATE TABLE todo (id int PRIMARY KEY)")
+    scratch.set_up()
+    scratch.run("ALTER TABLE todo DROP CONSTRAINT todo_pkey")
+    scratch.run("ALTER TABLE todo REPLICA IDENTITY DEFAULT, ADD x int GENERATED ALWAYS AS (id) STORED")
+    scratch.run(f"CREATE PUBLICATION {scratch.name}_2 FOR TABLE todo (id)")
+    assert descriptions(scratch.set_up()) == ["stop publishing public.todo"]
+
+
+def missed(scratch, **options):
+    return find_missed(scratch.connection, scratch.plan(**options))
+
+
+def test_a_new_table_is_missed_if_it_holds_rows(scratch):
+    scratch.run(
+        "CREATE TABLE parent (id int PRIMARY KEY)",
+        "CREATE TABLE child () INHERITS (parent)",
+        "CREATE TABLE root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE leaf PARTITION OF root FOR VALUES FROM (0) TO (9)",
+        'CREATE TABLE "Odd %s" (id int)',
+        "INSERT INTO child VALUES (1)",
+        "INSERT INTO root VALUES (1)",
+        'INSERT INTO "Odd %s" VALUES (1)',
+    )
+    scratch.set_up(tracking=Tracking(ignore=("*",)))
+    found = missed(scratch)
+    assert found.tables == ("public.Odd %s", "public.child", "public.root")
+    assert found.reason == "published only now: public.Odd %s, public.child, public.root"
+    scratch.set_up()
+    assert missed(scratch) == Missed()
+    assert missed(scratch).reason == ""
+
+
+def test_what_was_wrong_with_the_publication_is_known_before_it_is_put_right(scratch):
+    assert missed(scratch).publication_fault == f"publication {scratch.name} was missing"
+    scratch.run(f"CREATE PUBLICATION {scratch.name} WITH (publish = 'insert')")
+    assert missed(scratch).publication_fault == f"publication {scratch.name} did not publish everything"
+    scratch.set_up()
+    assert missed(scratch).publication_fault == ""
+
+
+def test_a_table_that_cannot_be_looked_into_is_taken_to_hold_rows(scratch, monkeypatch):
+    monkeypatch.setattr("bemi_orm.replication.missed.LOOK_TIMEOUT_SECONDS", 1)
+    scratch.run("CREATE TABLE locked (id int)", "CREATE TABLE empty (id int)")
+    application = scratch.connect()
+    application.autocommit = False
+    application.cursor().execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
+    assert missed(scratch).tables == ("public.locked",)
+    application.rollback()
+    role = scratch.create_role("REPLICATION")
+    owner = scratch.plan()
+    assert find_missed(scratch.connect(user=role), owner).tables == ("public.empty", "public.locked")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_tables,
+        lambda connection: check_source(connection, "slot"),
+        lambda connection: read_publication(connection, "publication"),
+        lambda connection: read_slot(connection, "slot"),
+        lambda connection: list(find_publication_conflicts(connection, None)),
+        lambda connection: plan_setup(connection, SetupOptions("publication", "slot")),
+        lambda connection: find_missed(connection, SetupPlan((), (), new_tables=(TABLE,))),
+    ],
+)
+def test_a_connection_that_is_lost_while_reading_says_that_a_retry_may_help(scratch, read):
+    connection = scratch.connect()
+    scratch.fetch("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+    with pytest.raises(SourceUnavailableError, match="does not answer"):
+        read(connection)
 
 
 def test_a_misspelt_pattern_is_a_warning(scratch):

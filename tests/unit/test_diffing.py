@@ -92,3 +92,12 @@ def test_diff_turns_one_image_into_the_other(before, after):
 
 def test_unknown_says_so():
     assert repr(FieldChange("a", UNKNOWN, 1)) == "FieldChange(field='a', old=UNKNOWN, new=1)"
+
+
+@pytest.mark.parametrize("nan", [Decimal("NaN"), float("nan")])
+def test_p22_nan_is_nan_and_nothing_else(nan):
+    assert is_same(nan, nan)
+    assert is_same([nan], [nan])
+    assert not is_same(nan, 1)
+    assert not is_same(nan, None)
+    assert not is_same(nan, "NaN")

@@ -1,0 +1,97 @@
+"""Which changes a command is about: a table or model, a key, times, and parts of the context."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from typing import Any, Final
+
+from django.apps import apps
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from bemi_orm.keys import RowKey
+from bemi_orm.locations import in_table_of
+from bemi_orm.models import Change
+from bemi_orm.querysets import ChangeQuerySet
+from bemi_orm.rowhistory import IsOfRow, key_is
+from bemi_orm.rows import key_text
+
+_AGO: Final = re.compile(r"(\d+) *(s|m|h|d|w|seconds?|minutes?|hours?|days?|weeks?)(?: +ago)?")
+_INTEGER: Final = re.compile(r"-?\d{1,18}")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_table(parser: ArgumentParser) -> None:
+    """Declare TABLE."""
+    parser.add_argument("table", metavar="TABLE", help="table, schema.table, or model such as todos.Todo")
+
+
+def add_filters(parser: ArgumentParser) -> None:
+    """Declare what narrows the changes."""
+    when = 'a time such as "2026-01-31 18:00" (in TIME_ZONE unless it names one), or "2 days ago"'
+    parser.add_argument("--since", type=parse_moment, metavar="TIME", help=f"committed from then on: {when}")
+    parser.add_argument("--until", type=parse_moment, metavar="TIME", help="committed before then")
+    parser.add_argument(
+        "--context", action="append", default=[], type=parse_context, metavar="KEY=VALUE",
+        help="with this value in the context, such as user_id=7 or request.method=POST; may be repeated",
+    )  # fmt: skip
+
+
+def changes_of(table: str, key: Sequence[str] = ()) -> ChangeQuerySet[Change]:
+    """Give the changes of a table, or of one row of it under its former keys too.
+
+    table: as the command takes it; a model's label goes before a table of that name. key: the texts of the
+    key's columns.
+    """
+    condition = _in_table(table)
+    changes = Change.objects.filter(condition)
+    text = key_text(list(key))
+    if text is None:
+        return changes
+    row_key = RowKey(text, int(text) if len(key) == 1 and _INTEGER.fullmatch(text) else None)
+    if row_key.number is not None and not changes.filter(key_is(row_key)).exists():
+        row_key = RowKey(text, None)  # digits in a key of text
+    return changes.filter(IsOfRow(condition, row_key))
+
+
+def parse_moment(text: str) -> datetime:
+    """Give an aware moment for a date, a time, or a time span back from now."""
+    if match := _AGO.fullmatch(text.strip()):
+        return timezone.now() - timedelta(**{_UNITS[match[2][0]]: int(match[1])})
+    try:
+        moment = parse_datetime(text) or datetime.combine(parse_date(text) or _no_moment(text), time.min)
+    except ValueError:
+        moment = _no_moment(text)
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+
+
+def parse_context(text: str) -> dict[str, Any]:
+    """Give the look-up for `key.key=value`; the value is JSON, or else a text."""
+    path, equals, value = text.partition("=")
+    if not path or not equals:
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as user_id=7")
+    return {f"{path.replace('.', '__')}__in": _forms(value)}
+
+
+def _forms(value: str) -> list[Any]:
+    try:
+        return [json.loads(value), value]
+    except ValueError:
+        return [value]
+
+
+def _no_moment(text: str) -> Any:
+    raise ArgumentTypeError(f'{text!r} is not a time, such as "2026-01-31 18:00" or "2 days ago"')
+
+
+def _in_table(name: str) -> Q:
+    try:
+        return in_table_of(apps.get_model(name))
+    except (LookupError, ValueError):
+        schema, dot, table = name.rpartition(".")
+        return Q(table=table, schema=schema) if dot else Q(table=table)

@@ -1,0 +1,58 @@
+-- What all views of the past share. Made anew, with all views, when any of it differs.
+DROP SCHEMA IF EXISTS bemi_time_travel CASCADE;
+CREATE SCHEMA bemi_time_travel;
+GRANT USAGE ON SCHEMA bemi_time_travel TO PUBLIC;  -- the views give no more than the rights on changes
+
+-- The moment: the last place in the order of changes that belongs to it.
+CREATE FUNCTION bemi_time_travel.moment_position() RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.current_setting('bemi_orm.position')::bigint;
+
+CREATE FUNCTION bemi_time_travel.moment_ordinal() RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.current_setting('bemi_orm.ordinal')::bigint;
+
+-- A column that an image lacks: it was added after the row was stored, or it was not sent. An UPDATE whose old
+-- row was not sent whole may lack values that had not changed; they are not known, which is not NULL.
+CREATE FUNCTION bemi_time_travel.unknown_value(
+    operation text, before jsonb, after jsonb, key_columns text[], column_name text, table_name text, added jsonb
+) RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    IF operation = 'UPDATE' AND (before - key_columns = '{}' OR NOT before ?& ARRAY(SELECT jsonb_object_keys(after))) THEN
+        RAISE EXCEPTION USING ERRCODE = 'BEMI1', MESSAGE = format(
+            'The value of %I.%I is not known at this moment: the table''s replica identity is not FULL, so a '
+            'large value that an UPDATE left alone was not sent. Set it by "manage.py bemi setup"; it counts '
+            'from then on.', table_name, column_name);
+    END IF;
+    RETURN added;
+END $$;
+
+-- Stands where a view of the past cannot be.
+CREATE FUNCTION bemi_time_travel.refuse(reason text) RETURNS SETOF boolean
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'BEMI1', MESSAGE = reason;
+END $$;
+
+-- Views show a uuid key as its text, so that conditions and joins reach the index on the text. These are
+-- inlined, and compare texts.
+CREATE FUNCTION bemi_time_travel.equal(text, uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN $1 OPERATOR(pg_catalog.=) ($2::text COLLATE "C");
+
+CREATE FUNCTION bemi_time_travel.equal(uuid, text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ($1::text COLLATE "C") OPERATOR(pg_catalog.=) $2;
+
+CREATE FUNCTION bemi_time_travel.unequal(text, uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN $1 OPERATOR(pg_catalog.<>) ($2::text COLLATE "C");
+
+CREATE FUNCTION bemi_time_travel.unequal(uuid, text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ($1::text COLLATE "C") OPERATOR(pg_catalog.<>) $2;
+
+CREATE OPERATOR bemi_time_travel.= (FUNCTION = bemi_time_travel.equal, LEFTARG = text, RIGHTARG = uuid);
+CREATE OPERATOR bemi_time_travel.= (FUNCTION = bemi_time_travel.equal, LEFTARG = uuid, RIGHTARG = text);
+CREATE OPERATOR bemi_time_travel.<> (FUNCTION = bemi_time_travel.unequal, LEFTARG = text, RIGHTARG = uuid);
+CREATE OPERATOR bemi_time_travel.<> (FUNCTION = bemi_time_travel.unequal, LEFTARG = uuid, RIGHTARG = text);

@@ -1,0 +1,94 @@
+"""From the row image of a change to the columns of a view, in the types that the model has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import NOT_PROVIDED, Field, ForeignObject, Model
+
+from bemi_orm.conf import settings
+from bemi_orm.renames import former_columns
+from bemi_orm.states import literal
+
+SCHEMA: Final = "bemi_time_travel"
+
+KEY_TEXT_TYPES: Final = ("text", "character varying", "varchar", "uuid")
+"""Keys that a view shows as their text, as a cast would hide the index; `travel_schema.sql` is for uuid."""
+
+_SAFE_DEFAULTS: Final = (dict, list, str, bool, int)
+_LENGTH: Final = re.compile(r"^(varchar|character varying|numeric)\(.*?\)")
+"""Older values may be longer than the column is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a view.
+
+    type: of PostgreSQL, without a length. former: names that the column had.
+    default: SQL of the jsonb that the column has in a row that was stored before it existed, or None.
+    """
+
+    name: str
+    type: str
+    former: tuple[str, ...] = ()
+    default: str | None = None
+
+
+def columns_of(model: type[Model]) -> tuple[Column, ...]:
+    """Give the columns of the model's own table."""
+    connection = connections[settings.DATABASE]
+    return tuple(_column(field, connection) for field in model._meta.local_concrete_fields)
+
+
+def is_uuid(field: Any) -> bool:
+    """Whether values of the field, or of the one that it points to, are UUIDs."""
+    while isinstance(field, ForeignObject):
+        field = field.target_field
+    return getattr(field, "get_internal_type", str)() == "UUIDField"
+
+
+def image_sql(column: Column, unknown: Callable[[str], str], exists: Callable[[str], bool]) -> str:
+    """Give the expression for a column's value in `c.after`.
+
+    unknown: gives the SQL for an image that lacks the column. exists: whether the database has a type.
+    """
+    stored = ", ".join(f"c.after -> {literal(name)}" for name in (column.name, *column.former))
+    value = f"COALESCE({stored}, {unknown(column.default or 'NULL')})"
+    kind = column.type if exists(column.type) else "text"
+    if kind in ("json", "jsonb"):
+        return f"NULLIF({value}, 'null')::{kind}"
+    if kind.endswith("]"):
+        return f"(SELECT r.v FROM jsonb_to_record(jsonb_build_object('v', {value})) AS r (v {kind}))"
+    return f"({value} #>> '{{}}')::{kind}"
+
+
+def key_sql(column: Column, *, is_integer: bool) -> str:
+    """Give the expression for the only column of a key: such that a condition on it reaches the index."""
+    if is_integer:
+        return "c.primary_key_int"
+    return "c.primary_key" if column.type in KEY_TEXT_TYPES else f"c.primary_key::{column.type}"
+
+
+def _column(field: Field[Any, Any], connection: BaseDatabaseWrapper) -> Column:
+    column = str(field.column)
+    kind = _LENGTH.sub(r"\1", field.db_type(connection) or "text")
+    return Column(column, kind, former_columns(field.model, column), _default(field, kind, connection))
+
+
+def _default(field: Field[Any, Any], kind: str, connection: BaseDatabaseWrapper) -> str | None:
+    """Give what a migration that adds the field puts into the rows that are there, where that is certain."""
+    default = field.default
+    if default is NOT_PROVIDED or (callable(default) and default not in _SAFE_DEFAULTS):
+        return None
+    if isinstance(field, ArrayField) or default is None:
+        return None
+    value = field.get_db_prep_save(default() if callable(default) else default, connection)
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        quoted = editor.quote_value(value)
+    return f"to_jsonb({quoted}::{kind})"

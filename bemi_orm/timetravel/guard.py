@@ -1,0 +1,141 @@
+"""Keeps present and past apart: an execute wrapper on every PostgreSQL connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
+
+from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
+from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.journeys import Journey, running_journey
+from bemi_orm.timetravel.views import past_models, quoted, view_name
+from bemi_orm.tracked import split_table
+from bemi_orm.transport.drivers import statement_text
+from bemi_orm.transport.statements import find_write
+
+Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
+
+_REFUSED: Final = "BEMI1"
+_READ_ONLY: Final = "25006"
+
+
+_holders: WeakKeyDictionary[BaseDatabaseWrapper, Journey] = WeakKeyDictionary()
+
+
+def install_guard(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    """Put the guard on a PostgreSQL connection, once; a receiver of `connection_created`."""
+    if connection.vendor == "postgresql" and guard not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, guard)
+
+
+@contextmanager
+def hold(connection: BaseDatabaseWrapper, journey: Journey) -> Iterator[None]:
+    """Note that the connection answers from the past, for this journey and for nobody else."""
+    outer = _holders.get(connection)
+    _holders[connection] = journey
+    try:
+        yield
+    finally:
+        if outer is None:
+            del _holders[connection]
+        else:
+            _holders[connection] = outer
+
+
+def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Run the statement if it is answered from the time that its caller is in; else raise."""
+    journey, holder = running_journey.get(), _holders.get(context["connection"])
+    if journey is None and holder is None:
+        return execute(sql, params, many, context)
+    text = statement_text(sql, context["cursor"].cursor) or ""
+    if journey is not None and holder is journey:
+        return _ask_past(journey, text, lambda text: execute(text, params, many, context))
+    if holder is not None:
+        raise TimeTravelError(
+            f"The connection {context['connection'].alias!r} is in the past for another task of this thread. "
+            "Tasks that run at the same time as time_travel() cannot share its connection."
+        )
+    _refuse_present(text, context["connection"].alias)
+    return execute(sql, params, many, context)
+
+
+def _ask_past(journey: Journey, text: str, execute: Callable[[str], Any]) -> Any:
+    _refuse_write(text)
+    text = _with_views(text)
+    if match := _live_tables(journey.schemas).search(text):
+        raise TimeTravelError(f"{match[0]} is the live table. Leave the schema out, to read it as it was.")
+    try:
+        return execute(text)
+    except DatabaseError as error:
+        _explain(error)
+        raise
+
+
+def _refuse_write(text: str) -> None:
+    if find_write(text) is not None:
+        raise PastIsReadOnlyError("The past cannot be changed: a write inside time_travel(). Leave it first.")
+
+
+def _refuse_present(text: str, alias: str) -> None:
+    """Let other databases answer only what has no past, such as sessions."""
+    _refuse_write(text)
+    if match := _table_names().search(text):
+        raise TimeTravelError(
+            f"The live table {match[0]} would be read from {alias!r} inside time_travel(). Use the alias of "
+            "BEMI_DATABASE, to which the router sends queries that name none."
+        )
+
+
+def _explain(error: DatabaseError) -> None:
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if state == _REFUSED:
+        raise TimeTravelError(str(error).splitlines()[0]) from error
+    if state == _READ_ONLY:
+        raise PastIsReadOnlyError(f"The past cannot be changed: {str(error).splitlines()[0]}.") from error
+
+
+def _with_views(text: str) -> str:
+    """Point models that name their schema to their views; the search path cannot."""
+    for table, view in _qualified_tables():
+        text = text.replace(table, view)
+    return text
+
+
+@lru_cache(maxsize=1)
+def _qualified_tables() -> tuple[tuple[str, str], ...]:
+    qualified = [model for model in past_models().values() if split_table(model._meta.db_table)[0]]
+    return tuple(
+        (f'"{model._meta.db_table.strip(chr(34))}"', f"{SCHEMA}.{quoted(view_name(model))}")
+        for model in qualified
+    )
+
+
+@lru_cache(maxsize=64)
+def _live_tables(schemas: tuple[str, ...]) -> re.Pattern[str]:
+    """Match a table of a model under the name of its schema."""
+    named = (split_table(db_table)[0] for db_table in past_models())
+    schema, table = _any({*schemas, *filter(None, named)}), _any(_names())
+    return re.compile(
+        rf'(?:"(?:{schema})"|(?<!["\w])(?:{schema}))\s*\.\s*(?:"(?:{table})"|(?:{table})(?!["\w]))'
+    )
+
+
+@lru_cache(maxsize=1)
+def _table_names() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{_any(_names())})(?!\w)")
+
+
+def _names() -> list[str]:
+    return [split_table(db_table)[1] for db_table in past_models()]
+
+
+def _any(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, names)) or "(?!)"

@@ -1,0 +1,30 @@
+"""Who is in the past: the running journey of a thread or task, and what of the project has a past."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from django.db.models import Model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Journey:
+    """One stay in the past; no two are equal.
+
+    schemas: those of the search path outside, where the live tables are.
+    tables: the `db_table` of each model that is read from the past.
+    """
+
+    schemas: tuple[str, ...]
+    tables: frozenset[str]
+
+
+running_journey: ContextVar[Journey | None] = ContextVar("bemi_orm_journey", default=None)
+"""The innermost journey of this thread or task."""
+
+
+def is_past(model: type[Model]) -> bool:
+    """Whether the model's table is to be read as it was."""
+    journey = running_journey.get()
+    return journey is not None and model._meta.db_table in journey.tables

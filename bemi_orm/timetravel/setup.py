@@ -1,0 +1,132 @@
+"""Makes and keeps the views in the database that holds `changes`; they read nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from django.db import connections, transaction
+from django.db.utils import ProgrammingError
+
+from bemi_orm.conf import settings
+from bemi_orm.exceptions import SetupError
+from bemi_orm.operations import find_table, read_sql
+from bemi_orm.states import literal
+from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.views import (
+    Place,
+    past_models,
+    quoted,
+    refusal_sql,
+    stale_views,
+    view_sql,
+)
+
+IsTracked = Callable[[str, str], bool]
+
+_PLACES: Final = """
+    SELECT name, pg_catalog.current_database()::text, n.nspname::text, c.relname::text, c.relkind::text,
+        EXISTS (
+            SELECT FROM pg_catalog.pg_index i
+            WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate
+        )
+    FROM pg_catalog.unnest(%s::text[]) AS name
+    JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(name)
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+"""
+_COMMENT: Final = "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace(%s), 'pg_namespace')"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPlan:
+    """The script that makes the views; is_needed: whether the database does not have just these."""
+
+    script: str
+    count: int
+    is_needed: bool
+
+    def apply(self) -> None:
+        """Make the schema anew, in one transaction; raises SetupError where the role may not."""
+        alias = settings.DATABASE
+        try:
+            with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+                cursor.execute(self.script)
+        except ProgrammingError as error:
+            raise SetupError(
+                f"The views of the past cannot be made in {alias!r}: {error} The role of this alias has to "
+                f"own the schema {SCHEMA} and may create schemas (GRANT CREATE ON DATABASE ...)."
+            ) from error
+
+
+def plan_views(is_tracked: IsTracked) -> ViewPlan:
+    """Compare the models with the views that are there.
+
+    is_tracked: takes schema and table. Models whose table has no history get a view that refuses to be read.
+    """
+    views = list(_views(is_tracked))
+    script = "\n".join([read_sql("travel_schema.sql"), *views])
+    mark = f"bemi_orm {hashlib.sha256(script.encode()).hexdigest()[:32]}"
+    script += f"\nGRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO PUBLIC;"
+    script += f"\nCOMMENT ON SCHEMA {SCHEMA} IS {literal(mark)};"
+    connection = connections[settings.DATABASE]
+    with connection.cursor() as cursor:
+        cursor.execute(_COMMENT, [SCHEMA])
+        (found,) = cursor.fetchone()
+    return ViewPlan(script, len(views), found != mark or bool(stale_views(connection)))
+
+
+def _views(is_tracked: IsTracked) -> Iterator[str]:
+    changes, exists = _changes_table(), _type_lookup()
+    places = _places()
+    for db_table, model in sorted(past_models().items()):
+        place, kind = places.get(db_table, (None, ""))
+        if reason := _why_not(db_table, place, kind, is_tracked):
+            yield refusal_sql(model, reason, exists=exists)
+        elif place is not None:
+            yield view_sql(model, place, changes=changes, exists=exists)
+
+
+def _why_not(db_table: str, place: Place | None, kind: str, is_tracked: IsTracked) -> str | None:
+    if place is None:
+        return f"{db_table} does not exist. Run: manage.py migrate && manage.py bemi setup"
+    name = f"{place.schema}.{place.table}"
+    if kind not in ("r", "p"):
+        return f"{name} is no table, so it has no history of its own; ask for the tables that it reads."
+    if not is_tracked(place.schema, place.table):
+        return f"{name} is not tracked (BEMI_TRACK, BEMI_IGNORE), so nothing is known of its past."
+    return None
+
+
+def _places() -> dict[str, tuple[Place, str]]:
+    connection = connections[settings.SOURCE_DATABASE]
+    names = {connection.ops.quote_name(db_table): db_table for db_table in past_models()}
+    with connection.cursor() as cursor:
+        cursor.execute(_PLACES, [list(names)])
+        return {
+            names[name]: (Place(database, schema, table, shares_keys), kind)
+            for name, database, schema, table, kind, shares_keys in cursor.fetchall()
+        }
+
+
+def _changes_table() -> str:
+    found = find_table(connections[settings.DATABASE])
+    if not found.is_ours:
+        raise SetupError(
+            f"The table changes is missing in {settings.DATABASE!r}. Run: manage.py migrate --database ..."
+        )
+    return f"{quoted(str(found.schema))}.changes"
+
+
+def _type_lookup() -> Callable[[str], bool]:
+    """The database of `changes` need not have the types that the project made; those are read as text."""
+
+    @lru_cache
+    def exists(name: str) -> bool:
+        with connections[settings.DATABASE].cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.to_regtype(%s) IS NOT NULL", [name])
+            return bool(cursor.fetchone()[0])
+
+    return exists

@@ -1,0 +1,111 @@
+"""The context manager: a read-only transaction whose tables are the views of the past."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from contextvars import Token
+from types import TracebackType
+from typing import Final
+
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from bemi_orm.captured import Wait
+from bemi_orm.conf import settings
+from bemi_orm.exceptions import TimeTravelError
+from bemi_orm.moments import Bound, Moment, resolve
+from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.dialect import speaking_to_views
+from bemi_orm.timetravel.guard import hold
+from bemi_orm.timetravel.journeys import Journey, running_journey
+from bemi_orm.timetravel.views import past_models, stale_views
+
+_SCHEMAS: Final = "SELECT pg_catalog.current_schemas(false)::text[]"
+# The names that the views do not have, such as those of functions, are looked up where they always are.
+_BEGIN: Final = (
+    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), "
+    "pg_catalog.set_config('bemi_orm.position', %s, true), "
+    "pg_catalog.set_config('bemi_orm.ordinal', %s, true), "
+    "pg_catalog.set_config('search_path', %s || ', ' || pg_catalog.current_setting('search_path'), true)"
+)
+
+
+def time_travel(moment: Moment, *, wait: Wait = False) -> TimeTravel:
+    """Read the database as it was: `with time_travel(yesterday): Todo.objects.filter(...)`, or `async with`.
+
+    All queries on tracked tables are answered from `changes`: those of the ORM, and raw SQL that leaves the
+    schema to the search path. They go to the alias of `BEMI_DATABASE`, in a read-only transaction; one that
+    is open there already is only interrupted. It nests. A queryset has to be read inside, as it is lazy.
+
+    moment: see `bemi_orm.moments.Moment`. wait: seconds to wait for the worker where the moment is not
+        stored yet; True for a minute.
+    Raises on entering MomentError, NotCapturedError, or TimeTravelError where views are missing or older than
+    their models; inside PastIsReadOnlyError for a write, TimeTravelError for a query that would be answered
+    from live tables of models.
+    """
+    return TimeTravel(moment, wait=wait)
+
+
+class TimeTravel:
+    """One journey; see `time_travel`. It can be made once."""
+
+    def __init__(self, moment: Moment, *, wait: Wait = False) -> None:
+        self._moment, self._wait = moment, wait
+        self._stack = ExitStack()
+        self._token: Token[Journey | None] | None = None
+
+    def __enter__(self) -> TimeTravel:
+        self._token = running_journey.set(self._open())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+        self._stack.close()
+
+    async def __aenter__(self) -> TimeTravel:
+        self._token = running_journey.set(await sync_to_async(self._open)())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+        await sync_to_async(self._stack.close)()
+
+    def _leave(self) -> None:
+        assert self._token is not None
+        running_journey.reset(self._token)
+
+    def _open(self) -> Journey:
+        past_models()  # asks the routers, which answer otherwise inside
+        bound = resolve(self._moment, wait=self._wait)
+        connection = connections[settings.DATABASE]
+        with ExitStack() as stack:
+            stack.enter_context(transaction.atomic(using=connection.alias))
+            stack.callback(connection.set_rollback, True)  # the settings are as before again
+            _check_views(connection)
+            journey = _begin(connection, bound)
+            stack.enter_context(speaking_to_views(connection))
+            stack.enter_context(hold(connection, journey))
+            self._stack = stack.pop_all()
+        return journey
+
+
+def _begin(connection: BaseDatabaseWrapper, bound: Bound) -> Journey:
+    with connection.cursor() as cursor:
+        cursor.execute(_SCHEMAS)
+        (schemas,) = cursor.fetchone()
+        cursor.execute(_BEGIN, [str(bound.position), str(bound.ordinal), SCHEMA])
+    live = tuple(name for name in schemas if name != SCHEMA)
+    return Journey(live, frozenset(past_models()))
+
+
+def _check_views(connection: BaseDatabaseWrapper) -> None:
+    if stale := stale_views(connection):
+        raise TimeTravelError(
+            f"The views of the past are missing or older than the models of: {', '.join(stale)}. "
+            "Run: manage.py bemi setup"
+        )

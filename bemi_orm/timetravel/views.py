@@ -1,0 +1,159 @@
+"""The SQL of the views that show tables as they were: one per table of a model, generated from the models."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from django.apps import apps
+from django.db import router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+
+from bemi_orm.conf import settings
+from bemi_orm.liveness import Terms, alive
+from bemi_orm.renames import former_tables
+from bemi_orm.states import endings_of, has_integer_key, literal
+from bemi_orm.timetravel.columns import SCHEMA, Column, columns_of, image_sql, key_sql
+from bemi_orm.tracked import split_table
+
+LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
+"""Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""
+
+FORMAT: Final = 1
+"""Raised when views of an earlier release have to be made again."""
+
+_COMMENTS: Final = (
+    "SELECT c.relname::text, pg_catalog.obj_description(c.oid, 'pg_class') FROM pg_catalog.pg_class c "
+    "WHERE c.relnamespace = pg_catalog.to_regnamespace(%s) AND c.relkind = 'v'"
+)
+
+POSITION: Final = f"{SCHEMA}.moment_position()"
+ORDINAL: Final = f"{SCHEMA}.moment_ordinal()"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The table of a model in the tracked database. shares_keys: whether its primary key is deferrable."""
+
+    database: str
+    schema: str
+    table: str
+    shares_keys: bool = False
+
+
+def past_models() -> Mapping[str, type[Model]]:
+    """Give the models whose past can be asked for, by their `db_table`: all that read the source's tables.
+
+    Where several have one table, the first that Django manages counts.
+    """
+    return _past_models(tuple(apps.get_models(include_auto_created=True)), settings.SOURCE_DATABASE)
+
+
+@lru_cache(maxsize=4)
+def _past_models(models: tuple[type[Model], ...], alias: str) -> Mapping[str, type[Model]]:
+    ranked = sorted(filter(_has_table, models), key=lambda model: model._meta.managed)
+    return {model._meta.db_table: model for model in ranked if router.db_for_read(model) == alias}
+
+
+def _has_table(model: type[Model]) -> bool:
+    options = model._meta
+    is_ours = options.app_label == "bemi_orm" or options.db_table in LIVE_TABLES
+    return not (is_ours or options.proxy or options.swapped)
+
+
+def view_name(model: type[Model]) -> str:
+    """Give the view's name: that of the table, with the schema in front where the model names one."""
+    schema, table = split_table(model._meta.db_table)
+    return table if schema is None else f"{schema}.{table}"
+
+
+@lru_cache(maxsize=4_096)
+def digest(model: type[Model]) -> str:
+    """Give what tells whether a view is as old as its model; it stands in the view's comment."""
+    key = [field.column for field in model._meta.pk_fields]
+    parts = (FORMAT, columns_of(model), key, former_tables(model))
+    return f"bemi_orm {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+
+
+def stale_views(connection: BaseDatabaseWrapper) -> list[str]:
+    """Give the names of the views that are missing or older than their models, by their comments."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COMMENTS, [SCHEMA])
+        found = dict(cursor.fetchall())
+    expected = {view_name(model): digest(model) for model in past_models().values()}
+    return sorted(name for name, mark in expected.items() if found.get(name) != mark)
+
+
+def view_sql(model: type[Model], place: Place, *, changes: str, exists: Callable[[str], bool]) -> str:
+    """Give the statements that make the view of a model's table.
+
+    changes: qualified name of the table of changes. exists: whether its database has a type of this name.
+    """
+    terms = Terms(
+        c="c", changes=changes, position=POSITION, ordinal=ORDINAL, same_table=_is_of("e", model, place),
+        endings=endings_of(model), shared_keys="true" if place.shares_keys else "",
+    )  # fmt: skip
+    columns = ",\n    ".join(_select_list(model, place, exists))
+    conditions = [_is_of("c", model, place), alive(terms)]
+    if has_integer_key(model):  # so that the partial index serves an ORDER BY as well
+        conditions.append("c.primary_key_int IS NOT NULL")
+    where = "\n    AND ".join(conditions)
+    return _create(model, f"SELECT\n    {columns}\nFROM {changes} c\nWHERE {where}")
+
+
+def refusal_sql(model: type[Model], reason: str, *, exists: Callable[[str], bool]) -> str:
+    """Give the statements that make a view which refuses to be read, and says why."""
+    columns = (
+        f"NULL::{column.type if exists(column.type) else 'text'} AS {quoted(column.name)}"
+        for column in columns_of(model)
+    )
+    return _create(model, f"SELECT {', '.join(columns)} FROM {SCHEMA}.refuse({literal(reason)})")
+
+
+def quoted(name: str) -> str:
+    """Give an identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _create(model: type[Model], query: str) -> str:
+    """What a role sees by a view is what it may see of `changes`."""
+    view = f"{SCHEMA}.{quoted(view_name(model))}"
+    return (
+        f"CREATE VIEW {view} WITH (security_invoker = true) AS\n{query};\n"
+        f"COMMENT ON VIEW {view} IS {literal(digest(model))};\n"
+    )
+
+
+def _is_of(alias: str, model: type[Model], place: Place) -> str:
+    """All constants, even where `e` could be compared with `c`: so each side reaches an index by itself."""
+    names = (place.table, *former_tables(model))
+    listed = ", ".join(map(literal, names))
+    is_table = f"= {listed}" if len(names) == 1 else f"IN ({listed})"
+    return (
+        f"{alias}.database = {literal(place.database)} AND {alias}.schema = {literal(place.schema)}"
+        f' AND {alias}."table" {is_table}'
+    )
+
+
+def _select_list(model: type[Model], place: Place, exists: Callable[[str], bool]) -> list[str]:
+    key = [str(field.column) for field in model._meta.pk_fields]
+    key_array = f"ARRAY[{', '.join(map(literal, key))}]"
+    table = literal(view_name(model))
+
+    def expression(column: Column) -> str:
+        if key == [column.name]:
+            return key_sql(column, is_integer=has_integer_key(model))
+        return image_sql(
+            column,
+            lambda default: (
+                f"{SCHEMA}.unknown_value(c.operation, c.before, c.after, {key_array}, "
+                f"{literal(column.name)}, {table}, {default})"
+            ),
+            exists,
+        )
+
+    return [f"{expression(column)} AS {quoted(column.name)}" for column in columns_of(model)]

@@ -1,0 +1,215 @@
+"""`manage.py bemi log` and `manage.py bemi blame`."""
+
+import io
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from bemi_orm import Change
+from bemi_orm.management.paging import paged, paint_for, write_all
+from bemi_orm.management.selecting import parse_context, parse_moment
+from tests.integration.rows import START, store
+
+pytestmark = pytest.mark.django_db
+
+ROW = {"id": 5, "task": "a", "is_completed": False}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(*words, stdout=None):
+    stdout = stdout or io.StringIO()
+    call_command("bemi", *map(str, words), stdout=stdout)
+    return stdout.getvalue()
+
+
+@pytest.fixture
+def history():
+    """Three changes of a row, by two users, and one of another row; a day apart."""
+    return [
+        store(key=5, after=ROW, context={"user_id": 7, "request": {"method": "POST"}, "SQL": "INSERT"}),
+        store(
+            key=5, operation="UPDATE", before=ROW, after=ROW | {"task": "b\nc"}, context={"user_id": 8},
+            committed_at=START + timedelta(days=1),
+        ),
+        store(key=6, after=ROW | {"id": 6}, committed_at=START + timedelta(days=2)),
+        store(
+            key=5, operation="DELETE", before=ROW | {"task": "b\nc"}, committed_at=START + timedelta(days=3)
+        ),
+    ]  # fmt: skip
+
+
+def logged(*words):
+    return [json.loads(line)["id"] for line in run("log", *words, "--json").splitlines()]
+
+
+def test_log_shows_changes_like_commits_the_newest_first(history):
+    text = run("log", "todos_todo", 5)
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("change")] == [
+        str(history[3]), str(history[1]), str(history[0]),
+    ]  # fmt: skip
+    assert (
+        f"change {history[1]}\n"
+        "UPDATE public.todos_todo 5\n"
+        "Date:    2026-01-02 00:00:00+00:00\n"
+        'Context: {"user_id": 8}\n'
+        "\n"
+        "    task\n"
+        "    - a\n"
+        "    + b\\nc\n"
+        "\n"
+    ) in text
+    assert "INSERT" not in text
+    assert "\x1b" not in text
+
+
+def test_log_takes_a_table_a_schema_with_it_or_a_model(history):
+    everything = [str(change) for change in reversed(history)]
+    for table in ("todos_todo", "public.todos_todo", "todos.Todo", "todos.todo"):
+        assert logged(table) == everything
+    assert logged("archive.todos_todo") == logged("todos_list") == logged("todos.Nothing") == []
+    assert run("log", "todos_list") == "No changes.\n"
+
+
+def test_log_narrows_by_time_context_and_count(history):
+    first, second, third, fourth = map(str, history)
+    assert logged("todos_todo", "--since", "2026-01-03") == [fourth, third]
+    assert logged("todos_todo", "--since", "2026-01-02", "--until", "2026-01-03 00:00") == [second]
+    assert logged("todos_todo", "--context", "user_id=7") == [first]
+    assert logged("todos_todo", "--context", "user_id=8", "--context", "request.method=POST") == []
+    assert logged("todos_todo", "--context", "request.method=POST") == [first]
+    assert logged("todos_todo", "-n", "2") == [fourth, third]
+    assert logged("todos_todo", "5", "--limit", "1") == [fourth]
+
+
+def test_log_follows_former_keys(history):
+    moved = store(key=7, previous=6, operation="UPDATE", before=ROW | {"id": 6}, after=ROW | {"id": 7})
+    assert logged("todos_todo", "7") == [str(moved), str(history[2])]
+    assert "(was 6)" in run("log", "todos_todo", 7)
+
+
+def test_p30_log_of_a_key_of_text_of_digits_and_of_several_columns():
+    text, digits = store(table="todos_tag", key="a b"), store(table="todos_tag", key="12")
+    seat = store(table="todos_seat", key='["A","1"]')
+    assert logged("todos_tag", "a b") == [str(text)]
+    assert logged("todos_tag", "12") == [str(digits)]
+    assert logged("todos_seat", "A", "1") == [str(seat)]
+
+
+def test_log_as_json_has_the_images_exactly_and_what_is_not_known_has_no_key():
+    store(
+        key=5,
+        operation="UPDATE",
+        before='{"id": 5}',
+        after='{"id": 5, "price": 1.10}',
+        context={"user_id": 7},
+    )
+    line = run("log", "todos_todo", "--json")
+    assert '"price": 1.10' in line
+    data = json.loads(line)
+    assert data["diff"] == [{"column": "price", "new": 1.1}]
+    assert (data["table"], data["primary_key"], data["context"]) == ("todos_todo", "5", {"user_id": 7})
+    assert datetime.fromisoformat(data["committed_at"]) == Change.objects.get().committed_at
+
+
+def test_log_of_rows_without_a_model():
+    store(table="log", key=None, after={"n": 1})
+    store(table="log", key=None, operation="TRUNCATE")
+    assert "TRUNCATE public.log" in run("log", "log")
+
+
+@pytest.mark.parametrize("words", [["--since", "soon"], ["--since", "2026-13-01"], ["--context", "user_id"]])
+def test_argument_that_makes_no_sense_is_an_error_that_says_what_does(words):
+    with pytest.raises(CommandError, match=r"such as"):
+        run("log", "todos_todo", *words)
+
+
+def test_moments():
+    assert parse_moment("2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)
+    assert parse_moment("2026-01-31T18:00+02:00") == datetime(2026, 1, 31, 16, tzinfo=UTC)
+    for text, span in (("2d", 2 * 86_400), ("2 days ago", 2 * 86_400), ("1 hour", 3600), ("90s", 90)):
+        ago = timezone.now() - parse_moment(text)
+        assert abs(ago.total_seconds() - span) < 60
+
+
+def test_moment_is_in_the_time_zone_of_the_project(settings):
+    settings.TIME_ZONE = "Asia/Tokyo"
+    assert parse_moment("2026-01-31 09:00") == datetime(2026, 1, 31, tzinfo=UTC)
+
+
+def test_context_value_is_json_or_a_text():
+    assert parse_context("user_id=7") == {"user_id__in": [7, "7"]}
+    assert parse_context("a.b=x=y") == {"a__b__in": ["x=y"]}
+
+
+def test_blame_shows_who_set_each_field(history):
+    lines = run("blame", "todos_todo", 5).splitlines()
+    assert [line.split()[-2] for line in lines] == ["id", "task", "is_completed"]
+    assert f"{history[0]} CREATE" in lines[0]
+    assert f"{history[1]} UPDATE 2026-01-02 00:00:00 8" in lines[1]
+    assert lines[1].endswith("task          b\\nc")
+
+
+def test_blame_as_json(history):
+    data = [json.loads(line) for line in run("blame", "todos.Todo", 5, "--json").splitlines()]
+    assert [(item["field"], item["change"], item["is_certain"]) for item in data] == [
+        ("id", str(history[0]), True),
+        ("task", str(history[1]), True),
+        ("is_completed", str(history[0]), True),
+    ]  # fmt: skip
+    assert data[1]["context"] == {"user_id": 8}
+
+
+def test_blame_of_what_is_older_than_the_capture_says_so():
+    store(key=5, operation="UPDATE", before=ROW, after=ROW | {"task": "b"})
+    lines = run("blame", "todos_todo", 5).splitlines()
+    assert lines[0].startswith("(before the first stored change)")
+
+
+def test_blame_of_an_unknown_row_is_an_error():
+    with pytest.raises(CommandError, match="Nothing is stored of todos_todo 5"):
+        run("blame", "todos_todo", 5)
+
+
+def test_colour_only_on_a_terminal_and_where_it_is_welcome(history, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    words = "log", "todos_todo", 5, "--no-pager"
+    assert "\x1b[32m    + b\\nc\x1b[0m" in run(*words, stdout=Terminal())
+    assert "\x1b" not in run("--no-color", *words, stdout=Terminal())
+    assert "\x1b" in run("--force-color", *words)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run(*words, stdout=Terminal())
+
+
+def test_pager_gets_what_a_terminal_would(history, monkeypatch, tmp_path):
+    monkeypatch.setenv("PAGER", f"sh -c {shlex.quote(f'cat > {tmp_path}/out')}")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("log", "todos_todo", 5, stdout=Terminal()) == ""
+    assert (tmp_path / "out").read_text() == run("log", "todos_todo", 5)
+
+
+def test_pager_that_is_left_early_ends_quietly(monkeypatch):
+    monkeypatch.setenv("PAGER", "true")
+    with paged(Terminal(), is_wanted=True) as write:
+        write_all(write, ("x" * 1000 for _ in range(100_000)))
+
+
+def test_pager_that_does_not_exist_is_done_without(monkeypatch):
+    monkeypatch.setenv("PAGER", "/nowhere/pager")
+    stream = Terminal()
+    with paged(stream, is_wanted=True) as write:
+        write("line")
+    assert stream.getvalue() == "line\n"
+
+
+def test_colours_span_no_line_end():
+    paint = paint_for(Terminal(), no_color=False, force_color=True)
+    assert paint("red", "a\nb") == "\x1b[31ma\x1b[0m\n\x1b[31mb\x1b[0m"

@@ -1,0 +1,242 @@
+"""The order of a plan's steps where constraints are checked at once: swaps, circles, keys that move."""
+
+import pytest
+
+from bemi_orm.exceptions import RevertConflict
+from bemi_orm.revert.steps import PARKED, ConflictKind, Effect
+from tests.integration.revert_rig import capture, publish
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def rig():
+    with capture() as rig:
+        rig.run("CREATE SCHEMA revert")
+        yield rig
+
+
+TABLES = (
+    "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'revert'::regnamespace AND relkind = 'r'"
+)
+
+
+def undo(rig, tables, setup, *statements):
+    """Make the tables, do the statements, undo them, and undo that; give the plan of the undo."""
+    rig.run(*tables)
+    publish()
+    rig.run(*setup)
+    names = [name for (name,) in rig.fetch(TABLES)]
+    before = {name: rig.table(name) for name in names}
+    changes = rig.changes(*statements)
+    after = {name: rig.table(name) for name in names}
+    assert before != after
+    plan = changes.revert_plan()
+    assert not plan.conflicts, str(plan)
+    last = rig.last()
+    plan.apply()
+    assert {name: rig.table(name) for name in names} == before, str(plan)
+    rig.captured_since(last).revert()
+    assert {name: rig.table(name) for name in names} == after
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        ("int NOT NULL", ("1", "2", "0")),
+        ("numeric(4,1) NOT NULL", ("1.5", "2.5", "0")),
+        ("varchar(3) NOT NULL", ("a", "b", "c")),
+        ("uuid NOT NULL", tuple(f"{n}0000000-0000-0000-0000-000000000000" for n in (1, 2, 3))),
+        ("date NOT NULL", ("2026-01-01", "2026-01-02", "2026-01-03")),
+        ("timestamptz NOT NULL", ("2026-01-01 00:00Z", "2026-01-02 00:00Z", "2026-01-03 00:00Z")),
+    ],
+)
+def test_r101_swapped_unique_values_are_parked_meanwhile(rig, type_, values):
+    one, two, free = values
+    plan = undo(
+        rig,
+        [f"CREATE TABLE revert.t (id int PRIMARY KEY, code {type_} UNIQUE)"],
+        [f"INSERT INTO revert.t VALUES (1, '{one}'), (2, '{two}')"],
+        f"UPDATE revert.t SET code = '{free}' WHERE id = 1",
+        f"UPDATE revert.t SET code = '{one}' WHERE id = 2",
+        f"UPDATE revert.t SET code = '{two}' WHERE id = 1",
+    )
+    detours = [step for step in plan.steps if step.is_detour]
+    assert [effect.new for step in detours for effect in step.columns] == [PARKED]
+    assert "(a free value)" in str(plan)
+
+
+def test_r101_swapped_nullable_values_go_over_null(rig):
+    plan = undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, code text UNIQUE)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b'), (3, 'c')"],
+        "UPDATE revert.t SET code = NULL",
+        "UPDATE revert.t SET code = chr(97 + id % 3)",
+    )
+    assert [step.columns[0].new for step in plan.steps if step.is_detour] == [None]
+
+
+def test_r101_deferrable_unique_values_need_no_detour(rig):
+    plan = undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, code text NOT NULL UNIQUE DEFERRABLE)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b')"],
+        "UPDATE revert.t SET code = chr(99 - id)",
+    )
+    assert len(plan.steps) == 2
+
+
+def test_r101_swapped_primary_keys(rig):
+    undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, name text)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b')"],
+        "UPDATE revert.t SET id = 0 WHERE id = 1",
+        "UPDATE revert.t SET id = 1 WHERE id = 2",
+        "UPDATE revert.t SET id = 2 WHERE id = 0",
+    )
+
+
+def test_value_passed_on_by_a_deleted_row(rig):
+    plan = undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, code text NOT NULL UNIQUE)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b')"],
+        "DELETE FROM revert.t WHERE id = 1",
+        "UPDATE revert.t SET code = 'a' WHERE id = 2",
+        "INSERT INTO revert.t VALUES (3, 'b')",
+    )
+    assert [step.effect for step in plan.steps] == [Effect.DELETE, Effect.UPDATE, Effect.INSERT]
+
+
+def test_key_used_again_by_another_row(rig):
+    undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, name text)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b')"],
+        "DELETE FROM revert.t WHERE id = 2",
+        "UPDATE revert.t SET id = 2 WHERE id = 1",
+        "INSERT INTO revert.t VALUES (1, 'c')",
+    )
+
+
+def test_s32b_deferrable_keys_swap(rig):
+    undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, name text)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b'), (3, 'c')"],
+        "UPDATE revert.t SET id = 4 - id",
+    )
+
+
+def test_s32b_deferrable_keys_shift(rig):
+    undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY DEFERRABLE, name text)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b'), (3, 'c')"],
+        "UPDATE revert.t SET id = id + 1",
+    )
+
+
+def test_key_that_another_row_takes_over_long_after_it_left_its_own(rig):
+    undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, name text)"],
+        ["INSERT INTO revert.t VALUES (1, 'a'), (2, 'b')"],
+        "UPDATE revert.t SET id = 9 WHERE id = 1",
+        "DELETE FROM revert.t WHERE id = 2",
+        "UPDATE revert.t SET id = 2 WHERE id = 9",
+    )
+
+
+RING = [
+    "CREATE TABLE revert.a (id int PRIMARY KEY, b int {null})",
+    "CREATE TABLE revert.b (id int PRIMARY KEY, a int NOT NULL REFERENCES revert.a {defer})",
+    "ALTER TABLE revert.a ADD CONSTRAINT a_b FOREIGN KEY (b) REFERENCES revert.b {defer}",
+]
+AT_ONCE = (
+    "INSERT INTO revert.a VALUES (1, NULL); INSERT INTO revert.b VALUES (1, 1); UPDATE revert.a SET b = 1",
+    "UPDATE revert.a SET b = NULL; DELETE FROM revert.b; DELETE FROM revert.a",
+)
+DEFERRED = (
+    "SET CONSTRAINTS ALL DEFERRED; INSERT INTO revert.a VALUES (1, 1); INSERT INTO revert.b VALUES (1, 1)",
+    "SET CONSTRAINTS ALL DEFERRED; DELETE FROM revert.b; DELETE FROM revert.a",
+)
+
+
+@pytest.mark.parametrize(
+    ("null", "defer", "statements", "detours"),
+    [("", "", AT_ONCE, 1), ("NOT NULL", "DEFERRABLE", DEFERRED, 0)],
+    ids=["nullable", "deferrable"],
+)
+@pytest.mark.parametrize("first", ["delete", "insert"])
+def test_circle_of_foreign_keys(rig, null, defer, statements, detours, first):
+    tables = [statement.format(null=null, defer=defer) for statement in RING]
+    insert, delete = statements
+    setup, statement = ([insert], delete) if first == "delete" else ([], insert)
+    plan = undo(rig, tables, setup, statement)
+    assert len([step for step in plan.steps if step.is_detour]) == detours
+
+
+def test_rows_that_point_to_each_other_in_one_table(rig):
+    undo(
+        rig,
+        ["CREATE TABLE revert.t (id int PRIMARY KEY, boss int REFERENCES revert.t)"],
+        ["INSERT INTO revert.t VALUES (1, 1), (2, 1), (3, 2)", "UPDATE revert.t SET boss = 3 WHERE id = 1"],
+        "DELETE FROM revert.t",
+    )
+
+
+def test_foreign_key_that_follows_updates(rig):
+    undo(
+        rig,
+        [
+            "CREATE TABLE revert.a (id int PRIMARY KEY)",
+            "CREATE TABLE revert.b (id int PRIMARY KEY, a int NOT NULL)",
+            "ALTER TABLE revert.b ADD FOREIGN KEY (a) REFERENCES revert.a ON UPDATE CASCADE",
+        ],
+        ["INSERT INTO revert.a VALUES (1)", "INSERT INTO revert.b VALUES (1, 1)"],
+        "UPDATE revert.a SET id = 2",
+    )
+
+
+def test_identity_and_generated_columns(rig):
+    undo(
+        rig,
+        [
+            "CREATE TABLE revert.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int)",
+            "ALTER TABLE revert.t ADD COLUMN twice int GENERATED ALWAYS AS (a * 2) STORED",
+        ],
+        ["INSERT INTO revert.t (a) VALUES (1), (2)"],
+        "UPDATE revert.t SET a = 5 WHERE id = 1",
+        "DELETE FROM revert.t WHERE id = 2",
+        "INSERT INTO revert.t (a) VALUES (3)",
+    )
+
+
+def test_names_and_values_that_need_quoting(rig):
+    undo(
+        rig,
+        ['CREATE TABLE revert."T %s \'x" ("id %" int PRIMARY KEY, "t.a" text UNIQUE, "or" json NOT NULL)'],
+        ["""INSERT INTO revert."T %s 'x" VALUES (1, '%s ''"\\', 'null'), (2, 'b', '{"a": 1.50}')"""],
+        """UPDATE revert."T %s 'x" SET "t.a" = '%' WHERE "id %" = 1""",
+        """DELETE FROM revert."T %s 'x" WHERE "id %" = 2""",
+    )
+
+
+def test_no_order_satisfies_the_constraints(rig):
+    rig.run("CREATE TABLE revert.t (id int PRIMARY KEY, flag bool NOT NULL UNIQUE)")
+    publish()
+    rig.run("INSERT INTO revert.t VALUES (1, true), (2, false)")
+    changes = rig.changes(
+        "DELETE FROM revert.t",
+        "INSERT INTO revert.t VALUES (1, false), (2, true)",
+    )
+    plan = changes.revert_plan()
+    assert [conflict.kind for conflict in plan.conflicts] == [ConflictKind.CYCLE] * 2
+    assert len(plan.steps) == 2
+    with pytest.raises(RevertConflict, match="no order"):
+        plan.apply(on_conflict="overwrite")
+    assert rig.table("revert.t") == ["(1,f)", "(2,t)"]

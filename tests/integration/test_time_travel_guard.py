@@ -1,0 +1,272 @@
+"""Past and present never mix: what cannot be answered from the past raises."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import ProgrammingError, connections, transaction
+
+from bemi_orm import Change, time_travel
+from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
+from tests.integration.travels import Trail
+from tests.todos.models import Seat, Tag, TodoList
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+
+@pytest.fixture(params=["default", "other"])
+def trail(request, settings):
+    trail = Trail(settings, request.param)
+    trail.open()
+    yield trail
+    trail.close()
+
+
+@pytest.fixture
+def beside(settings):
+    trail = Trail(settings, "default")
+    trail.open()
+    yield trail
+    trail.close()
+
+
+@pytest.fixture
+def apart(settings):
+    trail = Trail(settings, "other")
+    trail.open()
+    yield trail
+    trail.close()
+
+
+def rename_once(trail):
+    """Give the moment at which the list was still called old."""
+    TodoList.objects.create(name="old")
+    then = trail.now()
+    TodoList.objects.update(name="new")
+    trail.drain()
+    return then
+
+
+def names():
+    return list(TodoList.objects.values_list("name", flat=True))
+
+
+WRITES = {
+    "save": lambda: TodoList(name="x").save(),
+    "save again": lambda: TodoList.objects.get().save(),
+    "update": lambda: TodoList.objects.update(name="x"),
+    "delete": lambda: TodoList.objects.all().delete(),
+    "bulk": lambda: Tag.objects.bulk_create([Tag(code="x")]),
+    "get_or_create": lambda: Tag.objects.get_or_create(code="x"),
+    "session": lambda: Session.objects.all()._raw_delete("default"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_writes_raise_and_change_nothing(trail, write):
+    then = rename_once(trail)
+    with time_travel(then), pytest.raises(PastIsReadOnlyError):
+        write()
+    assert (names(), Tag.objects.count()) == (["new"], 0)
+
+
+def test_a_function_that_writes_raises(beside):
+    then = rename_once(beside)
+    with time_travel(then), pytest.raises(PastIsReadOnlyError):
+        beside.execute("SELECT nextval('todos_todo_id_seq')")
+
+
+def test_the_live_table_by_the_name_of_its_schema_raises(beside):
+    then = rename_once(beside)
+    for statement in ("SELECT * FROM public.todos_todolist", 'SELECT * FROM "public"."todos_todolist"'):
+        with time_travel(then), pytest.raises(TimeTravelError, match="live table"):
+            beside.execute(statement)
+
+
+def test_the_live_database_raises_where_changes_are_elsewhere(apart):
+    then = rename_once(apart)
+    with time_travel(then):
+        assert names() == ["old"]
+        assert Session.objects.count() == 0  # has no past
+        with pytest.raises(TimeTravelError, match="live table"):
+            list(TodoList.objects.using("default"))
+        with pytest.raises(TimeTravelError, match="live table"):
+            apart.execute("SELECT count(*) FROM todos_todolist")
+        with pytest.raises(PastIsReadOnlyError):
+            apart.execute("DELETE FROM django_session")
+
+
+def test_instances_from_before_do_not_read_the_live_row(apart):
+    then = rename_once(apart)
+    live = TodoList.objects.get()
+    with time_travel(then):
+        assert list(live.todos.all()) == []
+        live.refresh_from_db()
+        assert live.name == "old"
+
+
+def test_it_nests_and_is_left_by_an_exception(trail):
+    then = rename_once(trail)
+    newest = Change.objects.desc()[0]
+    with time_travel(then):
+        with suppress(ZeroDivisionError), time_travel(newest):
+            assert names() == ["new"]
+            raise ZeroDivisionError
+        assert names() == ["old"]
+    TodoList.objects.create(name="later")
+    assert sorted(names()) == ["later", "new"]
+
+
+def test_an_open_transaction_is_only_interrupted(trail):
+    then = rename_once(trail)
+    with transaction.atomic(), transaction.atomic(using=trail.alias):
+        TodoList.objects.create(name="mine")
+        with time_travel(then):
+            assert names() == ["old"]
+        TodoList.objects.filter(name="mine").update(name="still mine")
+    assert sorted(names()) == ["new", "still mine"]
+
+
+def test_a_failed_query_does_not_end_the_transaction_around(beside):
+    then = rename_once(beside)
+    with transaction.atomic():
+        TodoList.objects.create(name="mine")
+        with pytest.raises(TimeTravelError), time_travel(then):
+            beside.execute("SELECT * FROM bemi_time_travel.refuse('no')")
+    assert sorted(names()) == ["mine", "new"]
+
+
+def test_changes_can_be_asked_inside(trail):
+    then = rename_once(trail)
+    with time_travel(then):
+        todo_list = TodoList.objects.get()
+        assert Change.objects.for_model(TodoList).count() == 2
+        assert [change.operation for change in todo_list.bemi_history()] == ["CREATE", "UPDATE"]
+
+
+def test_async(trail):
+    then = rename_once(trail)
+
+    async def travel():
+        async with time_travel(then):
+            await asyncio.sleep(0)
+            found = [row.name async for row in TodoList.objects.all()]
+            with pytest.raises(PastIsReadOnlyError):
+                await TodoList.objects.aupdate(name="x")
+        return found, [row.name async for row in TodoList.objects.all()]
+
+    assert async_to_sync(travel)() == (["old"], ["new"])
+
+
+def test_another_task_on_the_same_connection_raises(beside):
+    then = rename_once(beside)
+
+    async def travel():
+        entered, answered = asyncio.Event(), asyncio.Event()
+
+        async def stay():
+            async with time_travel(then):
+                entered.set()
+                await answered.wait()
+
+        staying = asyncio.create_task(stay())
+        await entered.wait()
+        try:
+            with pytest.raises(TimeTravelError, match="another task"):
+                await TodoList.objects.acount()
+        finally:
+            answered.set()
+            await staying
+
+    async_to_sync(travel)()
+
+
+def test_another_thread_in_the_past_does_not_read_the_present(beside):
+    then = rename_once(beside)
+
+    async def travel():
+        async with time_travel(then):
+            with pytest.raises(TimeTravelError, match="live table"):
+                await sync_to_async(_names_on_own_connection, thread_sensitive=False)()
+
+    async_to_sync(travel)()
+
+
+def _names_on_own_connection():
+    try:
+        return names()
+    finally:
+        connections["default"].close()
+
+
+def test_a_view_that_is_missing_or_old_raises_until_the_next_migration(trail):
+    then = rename_once(trail)
+    for statement in (
+        "COMMENT ON VIEW bemi_time_travel.todos_todo IS 'bemi_orm of an earlier model'",
+        "DROP VIEW bemi_time_travel.todos_todo",
+    ):
+        trail.execute(statement, trail.alias)
+        with (
+            pytest.raises(TimeTravelError, match=r"todos_todo\. Run: manage.py bemi setup"),
+            time_travel(then),
+        ):
+            pass
+        call_command("migrate", database="default", verbosity=0)
+        with time_travel(then):
+            assert names() == ["old"]
+    assert names() == ["new"]
+
+
+def test_a_table_that_is_not_tracked_raises(settings):
+    settings.BEMI_IGNORE = ["todos_seat"]
+    trail = Trail(settings)
+    trail.open()
+    try:
+        then = rename_once(trail)
+        with time_travel(then):
+            assert names() == ["old"]
+            for ask in (Seat.objects.count, lambda: list(Seat.objects.all())):
+                with (
+                    pytest.raises(TimeTravelError, match=r"public\.todos_seat is not tracked"),
+                    transaction.atomic(),
+                ):
+                    ask()
+    finally:
+        trail.close()
+
+
+def test_setup_makes_views_once_and_says_so(trail, capsys):
+    call_command("bemi", "setup")
+    assert "Nothing to do" in capsys.readouterr().out
+    trail.execute("COMMENT ON SCHEMA bemi_time_travel IS NULL", trail.alias)
+    call_command("bemi", "setup", "--dry-run")
+    assert "make the views of the past" in capsys.readouterr().out
+    call_command("bemi", "setup")
+    assert "make the views of the past" in capsys.readouterr().out
+
+
+@pytest.fixture
+def reader(beside):
+    """A role that may read what the test grants it."""
+    role = f"{beside.name}_reader"
+    beside.execute(f"CREATE ROLE {role}; GRANT SELECT ON bemi_checkpoint TO {role}")
+    yield role
+    beside.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_role_travels_where_it_may_read_changes(beside, reader):
+    then = rename_once(beside)
+    beside.execute(f"GRANT SELECT ON changes TO {reader}; SET ROLE {reader}")
+    with time_travel(then):
+        assert names() == ["old"]
+
+
+def test_a_view_shows_no_more_than_the_rights_on_changes(beside, reader):
+    rename_once(beside)
+    beside.execute(f"SET bemi_orm.position = '{2**62}'; SET bemi_orm.ordinal = '0'; SET ROLE {reader}")
+    with pytest.raises(ProgrammingError, match="permission denied for table changes"):
+        beside.execute("SELECT * FROM bemi_time_travel.todos_todolist")
+    beside.execute("RESET bemi_orm.position; RESET bemi_orm.ordinal")

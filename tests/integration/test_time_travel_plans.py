@@ -1,0 +1,94 @@
+"""Conditions and joins by key reach the index through the views."""
+
+import re
+import uuid
+
+import pytest
+
+from bemi_orm import Change, time_travel
+from tests.integration.rows import store
+from tests.integration.travels import Trail
+from tests.todos.models import Document, SpecialDocument, Tag, Todo
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
+
+MANY = """
+INSERT INTO changes (id, database, schema, "table", primary_key, primary_key_int, operation, after,
+                     committed_at, queued_at, transaction_id, position, ordinal)
+SELECT md5('{table}' || n)::uuid, current_database(), 'public', '{table}', {key}, {key_int}, 'CREATE',
+       jsonb_build_object({image}), now(), now(), n, n, 0
+FROM generate_series(1, 5000) n
+"""
+TABLES = {
+    "todos_todo": ("n::text", "n", "'id', n, 'list_id', n % 100 + 1, 'task', 'task ' || n"),
+    "todos_todolist": ("n::text", "n", "'id', n, 'name', 'list ' || n"),
+    "todos_document": ("md5(n::text)::uuid::text", "NULL", "'id', md5(n::text)::uuid, 'title', 'x'"),
+    "todos_specialdocument": (
+        "md5(n::text)::uuid::text",
+        "NULL",
+        "'document_ptr_id', md5(n::text)::uuid, 'level', n",
+    ),
+    "todos_tag": ("'tag ' || n", "NULL", "'code', 'tag ' || n"),
+}
+
+
+@pytest.fixture
+def trail(settings):
+    trail = Trail(settings)
+    trail.open()
+    yield trail
+    trail.close()
+
+
+@pytest.fixture
+def newest(trail):
+    """The newest of many changes."""
+    for table, (key, key_int, image) in TABLES.items():
+        trail.execute(MANY.format(table=table, key=key, key_int=key_int, image=image))
+    store("unrelated", transaction=10)
+    trail.execute("ANALYZE changes")
+    return Change.objects.get(table="unrelated")
+
+
+def plan(queryset, moment):
+    with time_travel(moment):
+        return queryset.explain()
+
+
+def scans(found):
+    """Give the costs of sequential scans, but for partitions of a page or two."""
+    costs = re.findall(r"Seq Scan on changes\S* \w+  \(cost=\S+\.\.(\S+) ", found)
+    return [cost for cost in costs if float(cost) > 10]
+
+
+def some_uuid(trail):
+    [[key]] = trail.fetch("SELECT md5('7')::uuid")
+    return key
+
+
+QUERIES = {
+    "integer": lambda key: Todo.objects.filter(pk=7),
+    "integers": lambda key: Todo.objects.filter(pk__in=[7, 8, 9]),
+    "join": lambda key: Todo.objects.select_related("list").filter(pk=7),
+    "text": lambda key: Tag.objects.filter(pk="tag 7"),
+    "uuid": lambda key: Document.objects.filter(pk=key),
+    "uuids": lambda key: Document.objects.filter(pk__in=[key, uuid.UUID(int=1)]),
+    "inherited uuid": lambda key: SpecialDocument.objects.filter(pk=key),
+    "page": lambda key: Todo.objects.order_by("pk")[:20],
+    "page with parents": lambda key: Todo.objects.select_related("list").order_by("pk")[:20],
+}
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_p19_look_ups_by_key_reach_the_index(trail, newest, query):
+    queryset = query(some_uuid(trail))
+    found = plan(queryset, newest)
+    assert not scans(found), found
+    assert "primary_key" in found
+    with time_travel(newest):
+        assert len(queryset) == min(queryset.count(), 20) > 0
+
+
+def test_p19_as_of_reaches_the_index(newest):
+    found = Change.objects.for_model(Todo).filter(primary_key_int=7).as_of(newest).explain()
+    assert not scans(found), found
