@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,6 +13,12 @@ from bemi_orm.wal.messages import UNCHANGED, Column, Delete, Insert, Relation, T
 from bemi_orm.wal.types import TypeFact
 
 NO_ROW: Final = b"{}"
+
+MAX_IMAGE_BYTES: Final = 250_000_000
+"""`jsonb` holds 268,435,455 bytes in an object; its own form differs a little from the text's length."""
+
+LARGE_VALUE_BYTES: Final = 1_000_000
+"""What gives way to a digest in an image that is too large."""
 
 
 def compile_encoder(
@@ -92,13 +99,26 @@ class RowEncoder:
         )
 
     def _image(self, row: TupleData) -> bytes:
-        return b"{%b}" % b",".join(
+        image = b"{%b}" % b",".join(
             [
                 name + b"null" if value is None else name + encode(value)
                 for (name, encode), value in zip(self._fields, row, strict=True)
                 if value is not UNCHANGED
             ]
         )
+        return image if len(image) <= MAX_IMAGE_BYTES else self._digested_image(row)
+
+    def _digested_image(self, row: TupleData) -> bytes:
+        """Give the image with a digest in the place of each large value, as `jsonb` could not hold it."""
+        small = tuple(
+            None if isinstance(value, bytes) and len(value) > LARGE_VALUE_BYTES else value for value in row
+        )
+        fields = [self._image(small)[1:-1]]
+        for (name, _), value, kept in zip(self._fields, row, small, strict=True):
+            if isinstance(value, bytes) and kept is None:
+                digest = f"sha256:{hashlib.sha256(value).hexdigest()} ({len(value)} bytes)"
+                fields.append(name + encode_string(digest.encode()))
+        return b"{%b}" % b",".join(fields)  # of two equal keys in a document, jsonb keeps the last
 
     def _key_text(self, row: TupleData) -> str | None:
         values = [value for place in self._key if isinstance(value := row[place], bytes)]

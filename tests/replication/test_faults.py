@@ -1,5 +1,6 @@
 """A worker that dies, loses its connections, or is told to stop, at each bad moment."""
 
+import hashlib
 import logging
 import signal
 
@@ -9,6 +10,7 @@ from bemi_orm.exceptions import ConfigurationError, GapError, SetupError, Storag
 from bemi_orm.replication.source import ReplicationSource
 from bemi_orm.wal.frames import Keepalive, XLogData
 from bemi_orm.wal.lsn import format_lsn
+from bemi_orm.worker import session
 from bemi_orm.worker.loop import Worker
 from tests.replication.harness import DEADLINE_SECONDS
 
@@ -63,28 +65,62 @@ def test_a_transaction_that_commits_at_the_checkpoint_is_not_skipped(tracked):
 
 
 class InterruptedSource(ReplicationSource):
-    """Slips a keep-alive from far ahead, that asks for an answer, behind the first row of a transaction."""
+    """Slips in one keep-alive, from far ahead, within a transaction, and lets none of the server's through."""
 
+    interrupt_at = frames = rests = 0
+
+    def read(self):
+        if self.frames == self.interrupt_at:
+            self.frames += 1
+            return Keepalive(wal_end=1 << 50, sent_at_us=0, reply_requested=True)
+        while isinstance(frame := super().read(), Keepalive):
+            pass
+        self.frames += isinstance(frame, XLogData)
+        self.rests += frame is None and self.frames > self.interrupt_at
+        return frame
+
+
+@pytest.mark.parametrize(
+    "interrupt_at", [2, 3, 4], ids=["before its first row", "after it", "after the second"]
+)
+def test_a_position_told_within_a_transaction_is_not_taken(tracked, monkeypatch, interrupt_at):
+    """Frames: Begin, Relation, Insert, Insert, Commit; then the worker rests and might take the position."""
+    monkeypatch.setattr(session, "CHECKPOINT_SECONDS", 0.0)
+    source = InterruptedSource(tracked.parameters, slot=tracked.slot, publication=tracked.publication)
+    source.interrupt_at = interrupt_at
+    tracked.sql.execute("INSERT INTO item VALUES (1), (2)")
+    worker = Worker(source, tracked.writer(), tracking_for=ALL, should_stop=lambda: source.rests >= 4)
+    worker.run()
+    assert stored_ids(tracked) == [1, 2]
+    assert tracked.confirmed_flush() <= tracked.checkpoint() <= tracked.wal_position()
+
+
+class PausingSource(ReplicationSource):
+    """A position is told just before a large transaction, which then comes with a pause in its midst."""
+
+    rig = seen_in_the_pause = None
     frames = 0
 
     def read(self):
         self.frames += 1
-        if self.frames == self.interrupt_at:
-            return Keepalive(wal_end=1 << 50, sent_at_us=0, reply_requested=True)
-        frame = super().read()
-        if not isinstance(frame, XLogData):
-            self.frames -= 1
-        return frame
+        if self.frames == 1:
+            return Keepalive(wal_end=self.rig.checkpoint() + 1, sent_at_us=0, reply_requested=True)
+        if self.frames == 3000:
+            return None
+        if self.frames == 3001:
+            self.seen_in_the_pause = len(self.rig.changes()), self.rig.checkpoint()
+        return super().read()
 
 
-@pytest.mark.parametrize("interrupt_at", [3, 4])
-def test_a_position_told_within_a_transaction_is_not_taken(tracked, interrupt_at):
-    tracked.sql.execute("INSERT INTO item VALUES (1), (2)")
-    source = InterruptedSource(tracked.parameters, slot=tracked.slot, publication=tracked.publication)
-    source.interrupt_at = interrupt_at
+def test_half_a_transaction_is_not_made_visible_by_a_pause(tracked, monkeypatch):
+    monkeypatch.setattr(session, "CHECKPOINT_SECONDS", 0.0)
+    tracked.sql.execute("INSERT INTO item SELECT n, 'x' FROM generate_series(1, 5000) n")
+    before = tracked.checkpoint()
+    source = PausingSource(tracked.parameters, slot=tracked.slot, publication=tracked.publication)
+    source.rig = tracked
     Worker(source, tracked.writer(), tracking_for=ALL, should_stop=bool, drain=True).run()
-    assert stored_ids(tracked) == [1, 2]
-    assert tracked.confirmed_flush() <= tracked.checkpoint() <= tracked.wal_position()
+    assert source.seen_in_the_pause == (0, before)
+    assert stored_ids(tracked) == list(range(1, 5001))
 
 
 def test_e4_lost_connections_are_made_again(tracked):
@@ -253,3 +289,14 @@ def test_s18_the_gap_error_says_what_to_do(tracked):
     tracked.sql.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [tracked.slot])
     with pytest.raises(GapError, match="accept-gap"):
         tracked.drain()
+
+
+def test_s47_s53_a_value_that_jsonb_cannot_hold_is_stored_as_its_digest(tracked):
+    tracked.sql.execute("INSERT INTO item VALUES (1, repeat('x', 270000000))")
+    tracked.sql.execute("INSERT INTO item VALUES (2, 'neighbour')")
+    assert tracked.drain() == 2
+    digest = hashlib.sha256(b"x" * 270_000_000).hexdigest()
+    assert tracked.changes("after") == [
+        ({"id": 1, "body": f"sha256:{digest} (270000000 bytes)"},),
+        ({"id": 2, "body": "neighbour"},),
+    ]
