@@ -24,6 +24,9 @@ CACHE_SIZE: Final = 1_024
 ROW_VERBS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 PROCEDURE_VERBS: Final = frozenset({"CALL", "DO"})
 PLAIN_VERBS: Final = ROW_VERBS | PROCEDURE_VERBS | {"TRUNCATE"}
+TRANSACTION_VERBS: Final = frozenset(
+    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "SAVEPOINT", "RELEASE", "SET"}
+)
 QUERY_VERBS: Final = frozenset({"SELECT", "VALUES", "TABLE"})
 TABLE_KINDS: Final = frozenset({"GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED", "TABLE"})
 OFF: Final = frozenset({"FALSE", "OFF", "0"})
@@ -36,12 +39,12 @@ class Write:
     """The first statement of a text that writes.
 
     position: index of its first character.
-    is_first: no statement is before it.
+    may_lead: a message for it may stand before the whole text, as no statement before it is about transactions.
     may_commit: CALL and DO can end the transaction themselves, but only if they are sent alone.
     """
 
     position: int
-    is_first: bool
+    may_lead: bool
     may_commit: bool = False
 
 
@@ -67,9 +70,11 @@ def find_write(sql: str) -> Write | None:
 def _find(sql: str) -> Write | None:
     if _WRITE_WORD.search(sql) is None:  # spares most reads the scan
         return None
-    for number, statement in enumerate(_split(tokenize(sql))):
+    may_lead = True
+    for statement in _split(tokenize(sql)):
         if _writes(statement):
-            return Write(statement.tokens[0].position, number == 0, statement.word(0) in PROCEDURE_VERBS)
+            return Write(statement.tokens[0].position, may_lead, statement.word(0) in PROCEDURE_VERBS)
+        may_lead &= statement.word(0) not in TRANSACTION_VERBS
     return None
 
 

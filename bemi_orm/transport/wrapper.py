@@ -129,14 +129,14 @@ class ContextSender:
 def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    start = 0 if plan.write.is_first else plan.write.position
+    start = 0 if plan.write.may_lead else plan.write.position
     text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{plan.message}{plan.sql[start:]}"
     try:
         result = execute(text, params, many, context)
     except DatabaseError as error:
         point_into_statement(error, _insertions(start, plan.message))
         raise
-    if plan.write.is_first:  # else the cursor stands on the first result of the project's, as it should
+    if plan.write.may_lead:  # else the cursor stands on the first result of the project's, as it should
         drivers.skip_message_result(context["cursor"].cursor)
     return result
 

@@ -33,6 +33,7 @@ RAW = {
     "semicolon last": ("DELETE FROM todos_tag WHERE code = 'a';  ",),
     "several": ("INSERT INTO todos_tag VALUES ('x') RETURNING code; SELECT 2 AS two",),
     "several, write last": ("SELECT 1 AS one; DELETE FROM todos_tag",),
+    "transaction control": ("SELECT 1 AS one; BEGIN; DELETE FROM todos_tag; COMMIT",),
     "block": ("DO $$BEGIN UPDATE todos_tag SET code = 'x' WHERE code = 'a'; END$$",),
     "copy": ("COPY todos_tag FROM PROGRAM 'echo x'",),
     "read": ("SELECT code, count(*) OVER () FROM todos_tag ORDER BY 1",),

@@ -65,7 +65,7 @@ def test_a_transaction_that_commits_at_the_checkpoint_is_not_skipped(tracked):
 
 
 class InterruptedSource(ReplicationSource):
-    """Slips in one keep-alive, from far ahead, within a transaction, and lets none of the server's through."""
+    """Slips in one keep-alive, from far ahead, within a transaction, and keeps the server's own out."""
 
     interrupt_at = frames = rests = 0
 
@@ -101,15 +101,24 @@ class PausingSource(ReplicationSource):
     rig = seen_in_the_pause = None
     frames = 0
 
+    def start(self, checkpoint_lsn):
+        super().start(checkpoint_lsn)
+        self.script = self.play(checkpoint_lsn)
+
     def read(self):
-        self.frames += 1
-        if self.frames == 1:
-            return Keepalive(wal_end=self.rig.checkpoint() + 1, sent_at_us=0, reply_requested=True)
-        if self.frames == 3000:
-            return None
-        if self.frames == 3001:
-            self.seen_in_the_pause = len(self.rig.changes()), self.rig.checkpoint()
-        return super().read()
+        return next(self.script)
+
+    def play(self, checkpoint_lsn):
+        while not isinstance(begin := super().read(), XLogData):
+            self.wait(0.1)
+        yield Keepalive(wal_end=checkpoint_lsn + 1, sent_at_us=0, reply_requested=True)
+        yield begin
+        for _ in range(3000):
+            yield super().read()
+        yield None
+        self.seen_in_the_pause = len(self.rig.changes()), self.rig.checkpoint()
+        while True:
+            yield super().read()
 
 
 def test_half_a_transaction_is_not_made_visible_by_a_pause(tracked, monkeypatch):
