@@ -53,7 +53,7 @@ def check_source(connection: Connection, slot: str) -> None:
     """
     if connection.server_version < MIN_SERVER_VERSION:
         raise SetupError(
-            f"The server is PostgreSQL {connection.server_version // 10_000}, and change capture needs 15 or "
+            f"The server is PostgreSQL {connection.server_version // 10_000}, and change capture needs 14 or "
             "newer. Upgrade the server."
         )
     with source_errors(), connection.cursor() as cursor:
