@@ -21,6 +21,7 @@ ANSWER_SECONDS: Final = 2.0
 
 POLL_SECONDS: Final = 0.05
 
+_CONFIRMED_AT: Final = "SELECT pg_catalog.max(confirmed_at) FROM bemi_checkpoint WHERE slot = %s"
 _CHECKPOINT: Final = (
     "SELECT coalesce(pg_catalog.max(confirmed_lsn - '0/0'), 0)::bigint FROM bemi_checkpoint WHERE slot = %s"
 )
@@ -47,6 +48,8 @@ def ensure_captured(moment: datetime, newest: datetime | None, wait: Wait) -> No
     newest: commit time of the newest stored change, where that is not later than the moment.
     Raises NotCapturedError where that cannot be told, even after waiting.
     """
+    if _is_confirmed(moment):
+        return
     now, lsn = _ask_source()
     if moment > now:
         ahead_seconds = (moment - now).total_seconds()
@@ -77,6 +80,12 @@ def _ensure_stored(lsn: int, wait: Wait, what: str, lag_seconds: float) -> None:
             lsn - stored_lsn,
             lag_seconds,
         )
+
+
+def _is_confirmed(moment: datetime) -> bool:
+    """Whether the worker has seen a later transaction; this needs neither source nor a running worker."""
+    (confirmed_at,) = _fetch(settings.DATABASE, _CONFIRMED_AT, [settings.SLOT])
+    return confirmed_at is not None and moment < confirmed_at.astimezone(UTC)
 
 
 def _patience_seconds(wait: Wait) -> float:

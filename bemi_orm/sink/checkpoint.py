@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from psycopg2 import sql
@@ -105,12 +106,23 @@ class CheckpointTable:
             raise FencedError("Another worker took the checkpoint over at the same moment.")
         return replace(checkpoint, timeline=timeline, confirmed_lsn=parse_lsn(row[0]), epoch=row[1])
 
-    def advance(self, checkpoint: Checkpoint, confirmed_lsn: int) -> None:
-        """Move forward inside the running transaction; raises FencedError under another owner."""
+    def advance(
+        self, checkpoint: Checkpoint, confirmed_lsn: int, confirmed_at: datetime | None = None
+    ) -> None:
+        """Move forward inside the running transaction; raises FencedError under another owner.
+
+        confirmed_at: commit time of the last transaction before `confirmed_lsn`, where it is known.
+        """
         count = self._execute(
-            "UPDATE {schema}.bemi_checkpoint SET confirmed_lsn = %(lsn)s::pg_lsn, updated_at = now() "
+            "UPDATE {schema}.bemi_checkpoint SET confirmed_lsn = %(lsn)s::pg_lsn, "
+            "confirmed_at = coalesce(%(at)s, confirmed_at), updated_at = now() "
             "WHERE source = %(source)s AND epoch = %(epoch)s AND confirmed_lsn <= %(lsn)s::pg_lsn",
-            {"source": checkpoint.source, "epoch": checkpoint.epoch, "lsn": format_lsn(confirmed_lsn)},
+            {
+                "source": checkpoint.source,
+                "epoch": checkpoint.epoch,
+                "lsn": format_lsn(confirmed_lsn),
+                "at": confirmed_at,
+            },
         )
         if count != 1:
             raise FencedError("Another worker owns the checkpoint now; nothing was stored twice.")

@@ -84,9 +84,12 @@ class Writer:
             source_hash=self._source_hash,
         )
 
-    def begin_commit(self, confirmed_lsn: int) -> None:
-        """Start to make all that was written durable, together with the new checkpoint."""
-        self._start(self._store, confirmed_lsn)
+    def begin_commit(self, confirmed_lsn: int, confirmed_at: datetime | None = None) -> None:
+        """Start to make all that was written durable, together with the new checkpoint.
+
+        confirmed_at: commit time of the last transaction before it, where it is known.
+        """
+        self._start(self._store, confirmed_lsn, confirmed_at)
 
     def is_free(self, timeout_seconds: float | None = None) -> bool:
         """Wait so long for the work in hand, and say whether it has ended; raises what it raised."""
@@ -102,8 +105,8 @@ class Writer:
         self.is_free()
         self._working = self._thread.submit(work, *arguments, **options)
 
-    def _store(self, confirmed_lsn: int) -> None:
-        self.table.advance(self.checkpoint, confirmed_lsn)
+    def _store(self, confirmed_lsn: int, confirmed_at: datetime | None) -> None:
+        self.table.advance(self.checkpoint, confirmed_lsn, confirmed_at)
         self._commit()
         self._make_partitions()
 

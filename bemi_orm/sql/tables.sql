@@ -51,6 +51,7 @@ CREATE TABLE bemi_checkpoint (
     database_oid bigint NOT NULL,
     slot text NOT NULL,
     confirmed_lsn pg_lsn NOT NULL,
+    confirmed_at timestamptz,  -- commit time of the last transaction before confirmed_lsn that was seen
     epoch bigint NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL DEFAULT now()
 );

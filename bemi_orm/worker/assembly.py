@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from bemi_orm.exceptions import ContextError, DecodeError
-from bemi_orm.rows import PG_EPOCH_US, RowChange, widen_xid
+from bemi_orm.rows import PG_EPOCH_US, RowChange, moment_from_pg_us, widen_xid
 from bemi_orm.sink.copying import PendingChange, TransactionFacts
 from bemi_orm.stitching import EMPTY_CONTEXT, Stitcher, is_context, read_context
 from bemi_orm.wal.decoder import decode
@@ -32,13 +33,14 @@ class Assembler:
     stored_lsn: the checkpoint; a transaction is skipped if and only if its commit LSN is smaller.
     next_xid: a recent 64-bit transaction id of the source.
 
-    completed_lsn: end of the last whole transaction seen, None before the first.
+    completed_lsn, completed_at: end and commit time of the last whole transaction seen, None before the first.
     """
 
     def __init__(
         self, *, describe: Describe, is_tracked: IsTracked, encoding: str, stored_lsn: int, next_xid: int
     ) -> None:
         self.completed_lsn: int | None = None
+        self.completed_at: datetime | None = None
         self.bad_contexts = 0
         self._describe, self._is_tracked, self._encoding = describe, is_tracked, encoding
         self._stored_lsn, self._near_xid = stored_lsn, next_xid
@@ -94,6 +96,7 @@ class Assembler:
         self._accept(self._stitcher.finish())
         self._transaction = None
         self.completed_lsn = message.end_lsn
+        self.completed_at = moment_from_pg_us(message.committed_at_us)
 
     def _relation(self, relation: Relation) -> None:
         if self._is_tracked(relation.schema, relation.table):

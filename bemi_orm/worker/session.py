@@ -129,7 +129,7 @@ class Session:
     def _checkpoint(self, lsn: int) -> None:
         self._watch.look()
         self._wait_for_writer()
-        self._writer.begin_commit(lsn)
+        self._writer.begin_commit(lsn, self._assembler.completed_at)
         self._wait_for_writer()
         self._source.acknowledge(lsn)
         self.stored_lsn = lsn

@@ -135,3 +135,11 @@ def test_a_worker_that_is_up_to_date_is_believed(trail, running_worker):
     trail.execute("SELECT pg_logical_emit_message(true, 'noise', 'moves the WAL')")
     newest = Change.objects.desc()[0]
     assert resolve(trail.now()) == Bound(newest.position, MAX_ORDINAL)
+
+
+def test_after_a_drain_all_that_was_before_it_can_be_travelled_to(trail):
+    """No worker runs, and nothing was written for a while: the drain's own mark is the proof."""
+    TodoList.objects.create(name="stored")
+    moment = trail.now()
+    trail.drain()
+    assert [c.after["name"] for c in Change.objects.as_of(moment)] == ["stored"]
