@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bemi_orm.history.moments import After, Before
     from bemi_orm.mixins import BemiMixin
     from bemi_orm.models import Change
-    from bemi_orm.moments import After, Before
     from bemi_orm.routers import BemiDatabaseRouter
     from bemi_orm.timetravel.travel import time_travel
     from bemi_orm.transport.middleware import BemiMiddleware
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "After": "bemi_orm.moments",
-    "Before": "bemi_orm.moments",
+    "After": "bemi_orm.history.moments",
+    "Before": "bemi_orm.history.moments",
     "BemiDatabaseRouter": "bemi_orm.routers",
     "BemiMiddleware": "bemi_orm.transport.middleware",
     "BemiMixin": "bemi_orm.mixins",

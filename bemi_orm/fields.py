@@ -10,7 +10,7 @@ from django.db.models import JSONField
 from django.db.models.fields.json import KeyTransformFactory
 
 from bemi_orm.lookups import ContextKeyTransformFactory
-from bemi_orm.rowjson import ExactDecoder, ExactEncoder
+from bemi_orm.values.rowjson import ExactDecoder, ExactEncoder
 
 
 class RowImageField(JSONField):

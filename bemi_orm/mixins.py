@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from django.core.exceptions import FieldError
 from django.db.models import Field, Model
 
-from bemi_orm.blame import Blame, blame_row
 from bemi_orm.diffing import FieldChange
+from bemi_orm.history.blame import Blame, blame_row
 from bemi_orm.timetravel.managers import PastDescriptor
 
 if TYPE_CHECKING:
-    from bemi_orm.captured import Wait
+    from bemi_orm.history.captured import Wait
+    from bemi_orm.history.moments import Moment
     from bemi_orm.models import Change
-    from bemi_orm.moments import Moment
     from bemi_orm.querysets import ChangeQuerySet
     from bemi_orm.revert.plan import RevertPlan, RevertResult
     from bemi_orm.revert.settling import MissingParents, OnConflict
@@ -58,7 +58,7 @@ class BemiMixin:
             default. Where there was no row yet, or no more, its fields are None.
         Raises HistoricInstanceError where nothing that is stored tells what the row was at one of them.
         """
-        from bemi_orm.spans import diff_between
+        from bemi_orm.history.spans import diff_between
 
         return diff_between(cast(Model, self), start, end)
 

@@ -9,13 +9,13 @@ from django.db import models
 
 from bemi_orm.choices import Operation
 from bemi_orm.diffing import FieldChange
-from bemi_orm.fielddiffs import diff_rows
 from bemi_orm.fields import ContextField, RowImageField
-from bemi_orm.instances import instance_from
+from bemi_orm.history.tracked import model_of_table
 from bemi_orm.querysets import ChangeQuerySet
-from bemi_orm.readable import ReadableChange, read_aloud
 from bemi_orm.readonly import refuse_write
-from bemi_orm.tracked import model_of_table
+from bemi_orm.values.fielddiffs import diff_rows
+from bemi_orm.values.instances import instance_from
+from bemi_orm.values.readable import ReadableChange, read_aloud
 
 if TYPE_CHECKING:
     from bemi_orm.revert.plan import RevertPlan, RevertResult
@@ -72,8 +72,8 @@ class Change(models.Model):
     def instance(self) -> models.Model | None:
         """The row as the change left it, or as it was when the change deleted it; no query is made.
 
-        It looks unsaved, and is read by the fields of its model, see `bemi_orm.instances.instance_from`. None
-        for a TRUNCATE, and for a table that has no model.
+        It looks unsaved, and is read by the fields of its model, see `instance_from` in
+        `bemi_orm.values.instances`. None for a TRUNCATE, and for a table that has no model.
         """
         return self._instance_from(self.before if self.operation == Operation.DELETE else self.after)
 

@@ -13,19 +13,19 @@ from django.db import router
 from django.db.models import Model, Q
 
 from bemi_orm.choices import Operation
-from bemi_orm.conditions import column_differs, columns_of, images_differ
 from bemi_orm.conf import settings
-from bemi_orm.historic import is_historic
-from bemi_orm.locations import in_table_of
-from bemi_orm.moments import Moment, resolve
-from bemi_orm.pgtext import postgres_text
+from bemi_orm.history.conditions import column_differs, columns_of, images_differ
+from bemi_orm.history.locations import in_table_of
+from bemi_orm.history.moments import Moment, resolve
+from bemi_orm.history.relations import child_rows, link_rows, parent_rows, row_of
+from bemi_orm.history.states import NOW, AliveAt, LastOfGone, find_shared_keys
 from bemi_orm.readonly import ReadOnlyQuerySet
-from bemi_orm.relations import child_rows, link_rows, parent_rows, row_of
 from bemi_orm.rows import MAX_ORDINAL, MAX_SOURCE_HASH, change_id_bytes, key_text
-from bemi_orm.states import NOW, AliveAt, LastOfGone, find_shared_keys
+from bemi_orm.values.historic import is_historic
+from bemi_orm.values.pgtext import postgres_text
 
 if TYPE_CHECKING:
-    from bemi_orm.captured import Wait
+    from bemi_orm.history.captured import Wait
     from bemi_orm.models import Change
     from bemi_orm.revert.plan import RevertPlan, RevertResult
     from bemi_orm.revert.settling import MissingParents, OnConflict

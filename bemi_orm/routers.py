@@ -8,8 +8,8 @@ from django.db.models import Model
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.historic import is_historic
 from bemi_orm.timetravel.journeys import is_past
+from bemi_orm.values.historic import is_historic
 
 APP_LABEL: Final = "bemi_orm"
 

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management import CommandError
 from django.utils import timezone
 
-from bemi_orm.blame import Blame, blame_row
 from bemi_orm.conf import settings
+from bemi_orm.history.blame import Blame, blame_row
 from bemi_orm.management.log import value_text
 from bemi_orm.management.paging import Paint, paged, paint_for, write_all
 from bemi_orm.management.selecting import add_table, changes_of

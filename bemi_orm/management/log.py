@@ -15,8 +15,8 @@ from bemi_orm.management.paging import Paint, paged, paint_for, write_all
 from bemi_orm.management.selecting import add_filters, add_table, changes_of
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
-from bemi_orm.readable import NOTHING_TEXT, UNKNOWN_TEXT
-from bemi_orm.rowjson import ExactEncoder
+from bemi_orm.values.readable import NOTHING_TEXT, UNKNOWN_TEXT
+from bemi_orm.values.rowjson import ExactEncoder
 
 MAX_VALUE_LENGTH = 200
 

@@ -14,11 +14,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from bemi_orm.keys import RowKey
-from bemi_orm.locations import in_table_of
+from bemi_orm.history.keys import RowKey
+from bemi_orm.history.locations import in_table_of
+from bemi_orm.history.rowhistory import IsOfRow, key_is
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
-from bemi_orm.rowhistory import IsOfRow, key_is
 from bemi_orm.rows import key_text
 
 _AGO: Final = re.compile(r"(\d+) *(s|m|h|d|w|seconds?|minutes?|hours?|days?|weeks?)(?: +ago)?")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from bemi_orm.locations import ServerName
+from bemi_orm.history.locations import ServerName
 from bemi_orm.revert.examining import Finding
 from bemi_orm.revert.steps import Conflict, Culprit, TableName
 

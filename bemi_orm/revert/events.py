@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from django.db.models import Model
 
 from bemi_orm.choices import Operation
-from bemi_orm.moments import Bound
-from bemi_orm.renames import with_current_names
+from bemi_orm.history.moments import Bound
+from bemi_orm.history.states import AliveAt, find_shared_keys
+from bemi_orm.history.tracked import model_of_table, split_table
 from bemi_orm.revert.folding import RowEvent
 from bemi_orm.revert.steps import Image, TableName
-from bemi_orm.states import AliveAt, find_shared_keys
-from bemi_orm.tracked import model_of_table, split_table
+from bemi_orm.values.renames import with_current_names
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from bemi_orm.pgtext import postgres_text
 from bemi_orm.revert.drafting import conflict
 from bemi_orm.revert.folding import differing
 from bemi_orm.revert.rows import LiveRow, Rows
@@ -25,6 +24,7 @@ from bemi_orm.revert.steps import (
 )
 from bemi_orm.revert.tables import Tables
 from bemi_orm.rows import key_text
+from bemi_orm.values.pgtext import postgres_text
 
 RowId: TypeAlias = tuple[TableName, Any]
 

@@ -9,18 +9,18 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import Model, Q
 
-from bemi_orm.captured import Wait, ensure_lsn_captured
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import BemiError
-from bemi_orm.keys import row_key
-from bemi_orm.moments import Moment, resolve
+from bemi_orm.history.captured import Wait, ensure_lsn_captured
+from bemi_orm.history.keys import row_key
+from bemi_orm.history.moments import Moment, resolve
+from bemi_orm.history.states import NOW, LastOfGone, find_shared_keys
 from bemi_orm.revert.events import events_of
 from bemi_orm.revert.folding import RowEvent
 from bemi_orm.revert.plan import RevertPlan
 from bemi_orm.revert.planning import plan_events, plan_revert
 from bemi_orm.revert.settling import MissingParents
 from bemi_orm.rows import MAX_ORDINAL, change_id_bytes
-from bemi_orm.states import NOW, LastOfGone, find_shared_keys
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
@@ -32,7 +32,7 @@ def plan_instance(
 ) -> RevertPlan:
     """Plan to bring an instance's row back to a moment, with the parts that parents' tables hold of it.
 
-    to: a datetime, a change (the moment after it), or what else `bemi_orm.moments.resolve` takes.
+    to: a datetime, a change (the moment after it), or what else `bemi_orm.history.moments.resolve` takes.
     wait: seconds to wait for the worker to store all that is committed now; True for a minute. Without it, a
         change that is not stored yet is not undone; where it touched the row, `apply()` finds a conflict.
     """

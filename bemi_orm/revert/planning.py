@@ -11,7 +11,8 @@ from django.db import connections
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import ConfigurationError
-from bemi_orm.locations import ServerName
+from bemi_orm.history.locations import ServerName
+from bemi_orm.history.states import find_shared_keys
 from bemi_orm.revert.culprits import name_culprits
 from bemi_orm.revert.drafting import draft
 from bemi_orm.revert.events import events_of
@@ -22,7 +23,6 @@ from bemi_orm.revert.rows import Rows
 from bemi_orm.revert.settling import MissingParents, Settlement, settle
 from bemi_orm.revert.steps import Step, TableName
 from bemi_orm.revert.tables import Table, read_tables
-from bemi_orm.states import find_shared_keys
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change

@@ -18,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from bemi_orm.revert.detours import parking_sql
 from bemi_orm.revert.steps import PARKED, Effect, Image, Step
 from bemi_orm.revert.tables import ForeignKey, Table, UniqueIndex
-from bemi_orm.rowjson import ExactDecoder, ExactEncoder
+from bemi_orm.values.rowjson import ExactDecoder, ExactEncoder
 
 BATCH_ROWS: Final = 1_000
 

@@ -9,9 +9,9 @@ from typing import Any
 from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
 
-from bemi_orm.instances import instance_from
 from bemi_orm.revert.steps import Effect, Image, Step
 from bemi_orm.revert.tables import Table
+from bemi_orm.values.instances import instance_from
 
 
 @contextmanager

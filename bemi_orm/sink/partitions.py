@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 MONTHS_AHEAD: Final = 2
 
+_EXPECTED: Final = (psycopg2.ProgrammingError, psycopg2.IntegrityError, errors.LockNotAvailable)
+"""No right to create, rows in the default partition that belong there, and a table that is busy."""
+
 
 def ensure_partitions(connection: Connection, schema: str, now: datetime) -> None:
     """Make the partitions of this month and the next two where they are missing, and commit.
@@ -54,12 +57,12 @@ def _create(connection: Connection, schema: str, name: str, first: datetime, las
         sql.Literal(last),
     )
     try:
-        with destination_errors(errors.LockNotAvailable), connection, connection.cursor() as cursor:
+        with destination_errors(*_EXPECTED), connection, connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '5s'")
             cursor.execute(statement)
     except errors.DuplicateTable:
         return
-    except (psycopg2.ProgrammingError, psycopg2.IntegrityError, errors.LockNotAvailable) as error:
+    except _EXPECTED as error:
         logger.warning(
             "Partition %s was not made, its changes go to changes_default: %s",
             name,

@@ -13,8 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import NOT_PROVIDED, Field, ForeignObject, Model
 
 from bemi_orm.conf import settings
-from bemi_orm.renames import former_columns
-from bemi_orm.states import literal
+from bemi_orm.history.states import literal
+from bemi_orm.values.renames import former_columns
 
 SCHEMA: Final = "bemi_time_travel"
 

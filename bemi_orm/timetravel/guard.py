@@ -13,10 +13,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
 
 from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
+from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import SCHEMA
 from bemi_orm.timetravel.journeys import Journey, running_journey
 from bemi_orm.timetravel.views import past_models, quoted, view_name
-from bemi_orm.tracked import split_table
 from bemi_orm.transport.drivers import statement_text
 from bemi_orm.transport.statements import find_write
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Model
 
 if TYPE_CHECKING:
-    from bemi_orm.captured import Wait
+    from bemi_orm.history.captured import Wait
+    from bemi_orm.history.moments import Moment
     from bemi_orm.models import Change
-    from bemi_orm.moments import Moment
     from bemi_orm.querysets import ChangeQuerySet
 
 
@@ -62,9 +62,9 @@ class PastDescriptor:
 
 def instance_as_of(instance: Model, moment: Moment, *, wait: Wait = False) -> Model | None:
     """Give the instance's row as it was at the moment; None if there was none; see `bemi_as_of`."""
-    from bemi_orm.instances import instance_from
-    from bemi_orm.moments import resolve
-    from bemi_orm.spans import image_at
+    from bemi_orm.history.moments import resolve
+    from bemi_orm.history.spans import image_at
+    from bemi_orm.values.instances import instance_from
 
     model, bound = type(instance), resolve(moment, wait=wait)
     images = [image_at(instance, part, bound) for part in (*model._meta.get_parent_list(), model)]

@@ -13,8 +13,8 @@ from django.db.utils import ProgrammingError
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import SetupError
+from bemi_orm.history.states import literal
 from bemi_orm.operations import find_table, read_sql
-from bemi_orm.states import literal
 from bemi_orm.timetravel.columns import SCHEMA
 from bemi_orm.timetravel.views import (
     Place,

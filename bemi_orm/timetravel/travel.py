@@ -11,10 +11,10 @@ from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from bemi_orm.captured import Wait
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import TimeTravelError
-from bemi_orm.moments import Bound, Moment, resolve
+from bemi_orm.history.captured import Wait
+from bemi_orm.history.moments import Bound, Moment, resolve
 from bemi_orm.timetravel.columns import SCHEMA
 from bemi_orm.timetravel.dialect import speaking_to_views
 from bemi_orm.timetravel.guard import hold
@@ -38,8 +38,8 @@ def time_travel(moment: Moment, *, wait: Wait = False) -> TimeTravel:
     schema to the search path. They go to the alias of `BEMI_DATABASE`, in a read-only transaction; one that
     is open there already is only interrupted. It nests. A queryset has to be read inside, as it is lazy.
 
-    moment: see `bemi_orm.moments.Moment`. wait: seconds to wait for the worker where the moment is not
-        stored yet; True for a minute.
+    moment: see `bemi_orm.history.moments.Moment`.
+    wait: seconds to wait for the worker where the moment is not stored yet; True for a minute.
     Raises on entering MomentError, NotCapturedError, or TimeTravelError where views are missing or older than
     their models; inside PastIsReadOnlyError for a write, TimeTravelError for a query that would be answered
     from live tables of models.

@@ -14,11 +14,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from bemi_orm.conf import settings
-from bemi_orm.liveness import Terms, alive
-from bemi_orm.renames import former_tables
-from bemi_orm.states import endings_of, has_integer_key, literal
+from bemi_orm.history.liveness import Terms, alive
+from bemi_orm.history.states import endings_of, has_integer_key, literal
+from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import SCHEMA, Column, columns_of, image_sql, key_sql
-from bemi_orm.tracked import split_table
+from bemi_orm.values.renames import former_tables
 
 LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
 """Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from bemi_orm.conf import settings
+from bemi_orm.conf import Settings, settings
+from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport.scope import context
 
 PROGRAMS: Final = frozenset({"manage.py", "django-admin"})
@@ -26,8 +27,15 @@ def start_command_scope(argv: Sequence[str]) -> None:
     argv: `sys.argv`.
     """
     name = _command_name(argv)
-    if name is not None and name not in settings.COMMANDS_WITHOUT_CONTEXT:
+    if name is not None and name not in _commands_without_context():
         context(command=name, os_user=_os_user())
+
+
+def _commands_without_context() -> Sequence[str]:
+    try:
+        return settings.COMMANDS_WITHOUT_CONTEXT
+    except ConfigurationError:  # `manage.py check` reports it, and must be able to start
+        return Settings.COMMANDS_WITHOUT_CONTEXT
 
 
 def _command_name(argv: Sequence[str]) -> str | None:

@@ -30,8 +30,8 @@ USER_SQL_KEY: Final = "_SQL"
 """Where a project's own key `SQL` is kept."""
 
 NO_OTHER_CONTEXT: Final = "/*Bemi  Bemi*/\n"
-"""Stands before all else that is sent with a message. Where row triggers of another Bemi client exist, they
-read the first such comment of a text, wherever it comes from, as context: this one says that there is none."""
+"""Stands before all else that is sent with a message. Row triggers of other Bemi clients read the first such
+comment of a text, were it in a user's data, as context: this one says that there is none."""
 
 MAX_CACHED_LENGTH: Final = 8_192
 

@@ -8,9 +8,12 @@ right. psycopg2 reads `diag.statement_position` from the server's answer: that a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.db import DatabaseError
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 _LINE: Final = re.compile(r"^LINE (\d+):(.*\n *)(?=\^)", re.MULTILINE)
@@ -28,11 +31,20 @@ class Insertion:
     lines: int = 1
 
 
-def point_into_statement(error: BaseException, insertions: tuple[Insertion, ...]) -> None:
-    """Correct an error of Django's and the driver's that it came from.
+@contextmanager
+def pointing_into_statement(*insertions: Insertion) -> Iterator[None]:
+    """Correct the errors of the text that is executed inside: Django's, and the driver's that it came from.
 
-    insertions: in the order of the text.
+    insertions: what was put into the project's statement, in the order of the text.
     """
+    try:
+        yield
+    except DatabaseError as error:
+        _correct(error, insertions)
+        raise
+
+
+def _correct(error: BaseException, insertions: tuple[Insertion, ...]) -> None:
     cause: Any = error.__cause__
     position = int(getattr(getattr(cause, "diag", None), "statement_position", None) or 0)
     before = [insertion for insertion in insertions if insertion.start + insertion.length < position]

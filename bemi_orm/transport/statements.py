@@ -39,7 +39,7 @@ class Write:
     """The first statement of a text that writes.
 
     position: index of its first character.
-    may_lead: a message for it may stand before the whole text, as no statement before it is about transactions.
+    may_lead: a message may stand before the whole text, as no statement there is about transactions.
     may_commit: CALL and DO can end the transaction themselves, but only if they are sent alone.
     """
 

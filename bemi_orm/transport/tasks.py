@@ -31,7 +31,7 @@ def install() -> None:
     task_finished.connect(_leave, dispatch_uid="bemi_orm")
 
 
-class CarryingTask(Task):
+class CarryingTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """A task that runs its function in the context of its caller, and without the keyword that brought it."""
 
     def call(self, *args: Any, **kwargs: Any) -> Any:

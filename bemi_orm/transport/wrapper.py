@@ -9,11 +9,11 @@ into `atomic()`, where they cannot commit anyway, and they carry one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from bemi_orm.exceptions import ConfigurationError
@@ -21,9 +21,11 @@ from bemi_orm.transport import drivers
 from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
 from bemi_orm.transport.message import NO_OTHER_CONTEXT, build_message, without_message
-from bemi_orm.transport.positions import Insertion, point_into_statement
+from bemi_orm.transport.positions import Insertion, pointing_into_statement
 from bemi_orm.transport.scope import Scope, running_scope
 from bemi_orm.transport.statements import Write, find_write
+
+_GUARD: Final = Insertion(0, len(NO_OTHER_CONTEXT))
 
 Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
@@ -93,7 +95,7 @@ class ContextSender:
             return _execute_with_message(plan, execute, params, many, context)
         with _transaction(context["connection"], context["cursor"].cursor):
             _send_alone(context["connection"], plan.message)
-            return execute(sql, params, many, context)
+            return _execute_after_message(plan, execute, params, many, context)
 
     def note_sent(self, connection: BaseDatabaseWrapper) -> None:
         """Remember that the connection's present transaction has a message."""
@@ -131,19 +133,18 @@ def _execute_with_message(
 ) -> Any:
     start = 0 if plan.write.may_lead else plan.write.position
     text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{plan.message}{plan.sql[start:]}"
-    try:
+    with pointing_into_statement(_GUARD, Insertion(len(NO_OTHER_CONTEXT) + start, len(plan.message))):
         result = execute(text, params, many, context)
-    except DatabaseError as error:
-        point_into_statement(error, _insertions(start, plan.message))
-        raise
     if plan.write.may_lead:  # else the cursor stands on the first result of the project's, as it should
         drivers.skip_message_result(context["cursor"].cursor)
     return result
 
 
-def _insertions(start: int, message: str) -> tuple[Insertion, ...]:
-    length = len(NO_OTHER_CONTEXT)
-    return Insertion(0, length), Insertion(length + start, len(message))
+def _execute_after_message(
+    plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    with pointing_into_statement(_GUARD):
+        return execute(f"{NO_OTHER_CONTEXT}{plan.sql}", params, many, context)
 
 
 def _transaction_of(connection: BaseDatabaseWrapper) -> object:
@@ -156,11 +157,14 @@ def _transaction_of(connection: BaseDatabaseWrapper) -> object:
     return None if connection.autocommit else connection
 
 
-def _transaction(connection: BaseDatabaseWrapper, cursor: Any) -> AbstractContextManager[None]:
-    """Hold a message and the statement after it together."""
+@contextmanager
+def _transaction(connection: BaseDatabaseWrapper, cursor: Any) -> Iterator[None]:
+    """Hold a message and the statement after it together, by a transaction that Django does not note."""
     if drivers.is_in_transaction(connection) or drivers.is_in_pipeline(cursor):
-        return nullcontext()
-    return transaction.atomic(using=connection.alias)
+        yield
+    else:
+        with connection.wrap_database_errors, connection.connection.transaction():
+            yield
 
 
 def _send_alone(connection: BaseDatabaseWrapper, message: str) -> None:

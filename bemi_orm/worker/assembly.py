@@ -33,7 +33,7 @@ class Assembler:
     stored_lsn: the checkpoint; a transaction is skipped if and only if its commit LSN is smaller.
     next_xid: a recent 64-bit transaction id of the source.
 
-    completed_lsn, completed_at: end and commit time of the last whole transaction seen, None before the first.
+    completed_lsn, completed_at: end and commit time of the last whole transaction, None before the first.
     """
 
     def __init__(

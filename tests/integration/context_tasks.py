@@ -15,7 +15,9 @@ class DistantBackend(ImmediateBackend):
     """Runs a task without its caller's context variables, from arguments that were JSON in between."""
 
     def enqueue(self, task, args, kwargs):
-        return Context().run(super().enqueue, task, json.loads(json.dumps(args)), json.loads(json.dumps(kwargs)))
+        return Context().run(
+            super().enqueue, task, json.loads(json.dumps(args)), json.loads(json.dumps(kwargs))
+        )
 
 
 class CarryingBackend(CarriesContext, DistantBackend):

@@ -16,14 +16,18 @@ RAW = {
     "insert without parameters": ("INSERT INTO todos_tag VALUES ('50%')",),
     "insert with escaped percent": ("INSERT INTO todos_tag VALUES (%s || '50%%')", ["x"]),
     "insert with names": ("INSERT INTO todos_tag VALUES (%(a)s), (%(b)s)", {"a": "x", "b": "it's \\"}),
-    "insert returning": ("INSERT INTO todos_tag VALUES ('x'), ('y') RETURNING code, 1.10 AS n, now() < 'epoch'",),
+    "insert returning": (
+        "INSERT INTO todos_tag VALUES ('x'), ('y') RETURNING code, 1.10 AS n, now() < 'epoch'",
+    ),
     "insert of nothing": ("INSERT INTO todos_tag SELECT 'x' WHERE false RETURNING code",),
     "insert or nothing": ("INSERT INTO todos_tag VALUES ('a') ON CONFLICT DO NOTHING",),
     "upsert": ("INSERT INTO todos_tag VALUES ('a') ON CONFLICT (code) DO UPDATE SET code = 'z' RETURNING *",),
     "update": ("UPDATE todos_tag SET code = code || %s", ["x"]),
     "update of nothing": ("UPDATE todos_tag SET code = 'x' WHERE false",),
     "delete returning": ("DELETE FROM todos_tag RETURNING *",),
-    "with update": ("WITH u AS (UPDATE todos_tag SET code = 'x' WHERE code = 'a' RETURNING *) SELECT * FROM u",),
+    "with update": (
+        "WITH u AS (UPDATE todos_tag SET code = 'x' WHERE code = 'a' RETURNING *) SELECT * FROM u",
+    ),
     "merge": ("MERGE INTO todos_tag USING (SELECT 1) s ON code = 'a' WHEN MATCHED THEN DELETE",),
     "truncate": ("TRUNCATE todos_tag CASCADE",),
     "select into": ("SELECT 1 AS a INTO TEMP made",),
@@ -49,10 +53,14 @@ RAW = {
     "syntax": ("UPDATE todos_tag SETT code = 1",),
     "syntax on line ten": ("UPDATE todos_tag" + "\n" * 9 + " SET code == 1",),
     "syntax on line nine": ("UPDATE todos_tag" + "\n" * 8 + " SET code == 1",),
-    "syntax beyond what is shown": ("UPDATE todos_tag SET code = '" + "x" * 200 + "' WHERE a b " + "y" * 200,),
+    "syntax beyond what is shown": (
+        "UPDATE todos_tag SET code = '" + "x" * 200 + "' WHERE a b " + "y" * 200,
+    ),
     "an error before the write": ("SELECT missing;\n DELETE FROM todos_tag",),
     "an error on the line after": ("SELECT 1;\nDELETE FROM todos_missing",),
-    "an error in a function": ("UPDATE todos_tag SET code = to_char(now(), NULL) || (SELECT nextval('missing'))",),
+    "an error in a function": (
+        "UPDATE todos_tag SET code = to_char(now(), NULL) || (SELECT nextval('missing'))",
+    ),
     "raised": ("DO $$BEGIN PERFORM nextval('runs'); RAISE EXCEPTION 'é %%', 1 USING HINT = 'h'; END$$", []),
     "too few parameters": ("INSERT INTO todos_tag VALUES (%s, %s)", ["x"]),
     "too many parameters": ("INSERT INTO todos_tag VALUES (%s)", ["x", "y"]),
@@ -77,7 +85,9 @@ def _many(statement, rows):
 MANY = {
     "many": _many("INSERT INTO todos_tag VALUES (%s)", [["x"], ["y"], ["z"]]),
     "many of none": _many("INSERT INTO todos_tag VALUES (%s)", []),
-    "many, one wrong": _many("INSERT INTO todos_tag SELECT %s FROM (SELECT nextval('runs')) r", [["x"], ["a"]]),
+    "many, one wrong": _many(
+        "INSERT INTO todos_tag SELECT %s FROM (SELECT nextval('runs')) r", [["x"], ["a"]]
+    ),
     "many updates": _many("UPDATE todos_tag SET code = %s WHERE code = %s", [["x", "a"], ["y", "none"]]),
 }
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connections
 
-from bemi_orm.rowjson import ExactDecoder, ExactEncoder
 from bemi_orm.rows import change_id_bytes
+from bemi_orm.values.rowjson import ExactDecoder, ExactEncoder
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

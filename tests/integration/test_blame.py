@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from bemi_orm import Change
-from bemi_orm.blame import blame_row
 from bemi_orm.diffing import FieldChange
 from bemi_orm.exceptions import HistoricInstanceError, NotCapturedError
+from bemi_orm.history.blame import blame_row
 from tests.integration.rows import START, next_transaction, store
 from tests.todos.models import SpecialDocument, Tag, Todo
 

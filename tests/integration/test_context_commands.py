@@ -65,6 +65,16 @@ def test_commands_may_be_left_out(settings):
     assert isolated(run)["command"] == "runserver"
 
 
+def test_a_wrong_setting_does_not_keep_the_checks_from_running(settings):
+    settings.BEMI_COMMANDS_WITHOUT_CONTEXT = 1
+
+    def run():
+        start_command_scope(["manage.py", "check"])
+        return current_context()
+
+    assert isolated(run) == {"command": "check", "os_user": USER}
+
+
 def manage(*words, **environment):
     """Run a command on the test database, in a process of its own."""
     environment = {
@@ -109,7 +119,9 @@ def test_a11_data_migrations(log, tmp_path):
         "from django.db import migrations\n"
         f"def seed(apps, editor):\n    {INSERT}\n"
         "class Migration(migrations.Migration):\n"
-        "    operations = [migrations.RunPython(seed), migrations.RunSQL(\"INSERT INTO todos_tag VALUES ('b')\")]"
+        "    operations = [\n"
+        "        migrations.RunPython(seed), migrations.RunSQL(\"INSERT INTO todos_tag VALUES ('b')\")\n"
+        "    ]\n"
     )
     path = os.pathsep.join([str(tmp_path), os.getcwd()])
     manage("migrate", "seeded", DJANGO_SETTINGS_MODULE="seeded.settings", PYTHONPATH=path)

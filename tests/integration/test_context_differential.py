@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from tests.integration.context_workload import (
     MANY,
@@ -17,6 +18,17 @@ from tests.integration.context_workload import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True, params=["client", "server"] if is_psycopg3 else ["client"])
+def _binding(request):
+    """psycopg 3 can leave parameters to the server, and then sends one statement at a time."""
+    connection.close()
+    if request.param == "server":
+        connection.settings_dict["OPTIONS"]["server_side_binding"] = True
+    yield
+    connection.close()
+    connection.settings_dict["OPTIONS"].pop("server_side_binding", None)
 
 
 def observe(step, sending, in_atomic):

@@ -22,10 +22,10 @@ from django.db.backends.postgresql.psycopg_any import DateRange, DateTimeTZRange
 from django.db.models.functions import Upper
 from django.test.utils import isolate_apps
 
-from bemi_orm.drivervalues import driver_value
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.instances import instance_from, is_historic, values_from
-from bemi_orm.rowjson import ExactDecoder
+from bemi_orm.values.drivervalues import driver_value
+from bemi_orm.values.instances import instance_from, is_historic, values_from
+from bemi_orm.values.rowjson import ExactDecoder
 from tests.integration.rows import row_image
 from tests.todos.models import Document, Everything, Seat, SpecialDocument, Todo, TodoList
 
@@ -80,7 +80,7 @@ CASES = [
     ("json array", ArrayField(models.JSONField()), [[1, {"a": 2}], "x"]),
     ("integer array", ArrayField(models.IntegerField(null=True)), [1, None, -3]),
     ("nested array", ArrayField(ArrayField(models.TextField())), [["NULL", ""], ['a"b', "c,d\\"]]),
-    ("array with size", ArrayField(models.DecimalField(max_digits=5, decimal_places=2), size=3), [Decimal(1)]),
+    ("sized array", ArrayField(models.DecimalField(max_digits=5, decimal_places=2), size=3), [Decimal(1)]),
     ("date array", ArrayField(models.DateField()), [date(2024, 2, 29)]),
     ("empty array", ArrayField(models.DateField()), []),
     ("integer range", IntegerRangeField(), NumericRange(1, None)),

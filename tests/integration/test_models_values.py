@@ -14,10 +14,10 @@ from django.test.utils import isolate_apps
 from bemi_orm import Change
 from bemi_orm.diffing import UNKNOWN, FieldChange
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.fielddiffs import diff_rows
-from bemi_orm.instances import instance_from, is_historic
-from bemi_orm.rowjson import ExactDecoder
-from bemi_orm.tracked import model_of_table
+from bemi_orm.history.tracked import model_of_table
+from bemi_orm.values.fielddiffs import diff_rows
+from bemi_orm.values.instances import instance_from, is_historic
+from bemi_orm.values.rowjson import ExactDecoder
 from tests.integration.rows import next_transaction, store
 from tests.integration.test_instances import Rot13Field
 from tests.todos.models import Document, Tag, Todo, TodoList
@@ -173,7 +173,7 @@ def test_readable_diff_has_labels_of_choices():
         str(part)
         for part in only_change(operation="UPDATE", before={"state": 1}, after={"state": 2}).readable_diff()
     ] == ["state: 1 → 2"]
-    from bemi_orm.readable import label_of, text_of
+    from bemi_orm.values.readable import label_of, text_of
 
     field = Ticket._meta.get_field("state")
     assert label_of(field, "state") == "Current state"

@@ -5,8 +5,8 @@ import pytest
 
 from bemi_orm import After, Before, Change
 from bemi_orm.exceptions import MomentError, NotCapturedError
+from bemi_orm.history.moments import NOTHING, Bound, resolve
 from bemi_orm.management.capture import open_source, open_writer, tracking_for
-from bemi_orm.moments import NOTHING, Bound, resolve
 from bemi_orm.rows import MAX_ORDINAL
 from bemi_orm.wal.lsn import format_lsn
 from bemi_orm.worker.loop import Worker

@@ -9,9 +9,9 @@ from django.db import connection, connections, models
 from django.test.utils import isolate_apps
 
 from bemi_orm import Change
-from bemi_orm.keys import RowKey, row_key
-from bemi_orm.pgtext import postgres_text
+from bemi_orm.history.keys import RowKey, row_key
 from bemi_orm.rows import key_text
+from bemi_orm.values.pgtext import postgres_text
 from tests.integration.rows import START, next_transaction, plan, store
 from tests.todos.models import Document, Seat, SpecialDocument, Tag, Todo, TodoList
 

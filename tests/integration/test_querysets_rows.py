@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.test.utils import isolate_apps
 
 from bemi_orm import Change
-from bemi_orm.instances import instance_from
+from bemi_orm.values.instances import instance_from
 from tests.integration.rows import next_transaction, plan, store
 from tests.todos.models import Document, Seat, SpecialDocument, Tag, Todo, TodoList
 

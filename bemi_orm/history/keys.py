@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from django.db.models import Field, Model
 
-from bemi_orm.pgtext import postgres_text
 from bemi_orm.rows import key_text
+from bemi_orm.values.pgtext import postgres_text
 
 
 class RowKey(NamedTuple):

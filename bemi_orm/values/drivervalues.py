@@ -24,7 +24,7 @@ from django.db.backends.postgresql.psycopg_any import (
 )
 from django.utils.timezone import get_default_timezone, make_naive
 
-from bemi_orm.rowjson import ExactEncoder
+from bemi_orm.values.rowjson import ExactEncoder
 
 _ARRAY: Final = re.compile(r"\[\d*\]$")
 _MODIFIER: Final = re.compile(r"\([\d, ]*\)")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from django.conf import settings as django_settings
 from django.utils.timezone import is_naive, make_aware
 
-from bemi_orm.captured import Wait, ensure_captured, ensure_lsn_captured
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import MomentError
-from bemi_orm.locations import ServerName
+from bemi_orm.history.captured import Wait, ensure_captured, ensure_lsn_captured
+from bemi_orm.history.locations import ServerName
 from bemi_orm.rows import MAX_ORDINAL
 from bemi_orm.wal.lsn import MAX_LSN, parse_lsn
 

@@ -11,11 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import NOT_PROVIDED, Expression, Field, Model
 from django.db.models.base import DEFERRED
 
-from bemi_orm.drivervalues import driver_value
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.historic import EXTRA, is_historic
-from bemi_orm.pastrelations import PastRelations, part_in_table
-from bemi_orm.renames import with_current_names
+from bemi_orm.values.drivervalues import driver_value
+from bemi_orm.values.historic import EXTRA, is_historic
+from bemi_orm.values.pastrelations import PastRelations, part_in_table
+from bemi_orm.values.renames import with_current_names
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change

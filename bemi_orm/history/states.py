@@ -12,11 +12,11 @@ from django.db.models.expressions import Col
 from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.conf import settings
-from bemi_orm.liveness import BY_NUMBER, BY_TEXT, MOVED, TRUNCATED, Terms, alive, last_of_gone
-from bemi_orm.moments import Bound
-from bemi_orm.renames import former_tables
+from bemi_orm.history.liveness import BY_NUMBER, BY_TEXT, MOVED, TRUNCATED, Terms, alive, last_of_gone
+from bemi_orm.history.moments import Bound
+from bemi_orm.history.tracked import split_table
 from bemi_orm.rows import MAX_ORDINAL
-from bemi_orm.tracked import split_table
+from bemi_orm.values.renames import former_tables
 from bemi_orm.wal.lsn import MAX_LSN
 
 Table = tuple[str, str]

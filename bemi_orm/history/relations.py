@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from django.db.models import Field, ForeignKey, Model, Q
 
-from bemi_orm.keys import row_key, stored_value
-from bemi_orm.locations import in_table_of
-from bemi_orm.rowhistory import IsOfRow
+from bemi_orm.history.keys import row_key, stored_value
+from bemi_orm.history.locations import in_table_of
+from bemi_orm.history.rowhistory import IsOfRow
 
 
 def row_of(instance: Model, model: type[Model], alias: str) -> Q | None:

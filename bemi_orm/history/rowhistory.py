@@ -18,7 +18,7 @@ from django.db.models import BooleanField, Expression, Q, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.choices import Operation
-from bemi_orm.keys import RowKey
+from bemi_orm.history.keys import RowKey
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change

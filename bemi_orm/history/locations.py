@@ -10,7 +10,7 @@ from django.db.models import Expression, Model, Q, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.conf import settings
-from bemi_orm.renames import former_tables
+from bemi_orm.values.renames import former_tables
 
 _SQL: Final = {
     "database": "SELECT pg_catalog.current_database()::text",

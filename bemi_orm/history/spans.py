@@ -9,17 +9,17 @@ from django.db.models import Model
 
 from bemi_orm.diffing import FieldChange
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.fielddiffs import diff_rows
-from bemi_orm.rowstates import Presence, state_of_row
+from bemi_orm.history.rowstates import Presence, state_of_row
+from bemi_orm.values.fielddiffs import diff_rows
 
 if TYPE_CHECKING:
-    from bemi_orm.fielddiffs import Image
-    from bemi_orm.moments import Bound, Moment
+    from bemi_orm.history.moments import Bound, Moment
+    from bemi_orm.values.fielddiffs import Image
 
 
 def diff_between(instance: Model, start: Moment, end: Moment | None) -> tuple[FieldChange, ...]:
     """Give the fields of the instance's row that differ; see `BemiMixin.bemi_diff`."""
-    from bemi_orm.moments import resolve
+    from bemi_orm.history.moments import resolve
 
     bounds = resolve(start), None if end is None else resolve(end)
     models = (*type(instance)._meta.get_parent_list(), type(instance))

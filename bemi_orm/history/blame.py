@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bemi_orm.choices import Operation
 from bemi_orm.diffing import UNKNOWN, is_same
-from bemi_orm.fielddiffs import read_row
+from bemi_orm.values.fielddiffs import read_row
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from django.db.models import Q
 
 from bemi_orm.choices import Operation
-from bemi_orm.rowhistory import key_is
+from bemi_orm.history.rowhistory import key_is
 
 if TYPE_CHECKING:
-    from bemi_orm.keys import RowKey
+    from bemi_orm.history.keys import RowKey
+    from bemi_orm.history.moments import Bound
     from bemi_orm.models import Change
-    from bemi_orm.moments import Bound
     from bemi_orm.querysets import ChangeQuerySet
 
 LEAVE_A_ROW: Final = (Operation.CREATE, Operation.UPDATE, Operation.SNAPSHOT)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from django.apps import apps
 from django.db.models import Model
 
-from bemi_orm.renames import former_tables
+from bemi_orm.values.renames import former_tables
 
 _Models = tuple[type[Model], ...]
 

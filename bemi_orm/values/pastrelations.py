@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db.models import Field, ForeignKey, Model
 
 from bemi_orm.exceptions import HistoricInstanceError
-from bemi_orm.keys import RowKey, key_of_values, row_key, stored_form
+from bemi_orm.history.keys import RowKey, key_of_values, row_key, stored_form
 
 if TYPE_CHECKING:
+    from bemi_orm.history.moments import Bound
+    from bemi_orm.history.rowstates import RowState
     from bemi_orm.models import Change
-    from bemi_orm.moments import Bound
-    from bemi_orm.rowstates import RowState
 
 
 class PastRelations(dict[str, Any]):
@@ -44,9 +44,9 @@ class PastRelations(dict[str, Any]):
 
 def part_in_table(instance: Model, model: type[Model]) -> Mapping[str, Any]:
     """Give the image of a historic instance's row in the table of `model` at its change, if known."""
+    from bemi_orm.history.moments import Bound
+    from bemi_orm.history.rowstates import state_of_key
     from bemi_orm.models import Change
-    from bemi_orm.moments import Bound
-    from bemi_orm.rowstates import state_of_key
 
     change: Change | None = instance.__dict__["bemi_change"]
     key = row_key(instance, model)
@@ -80,9 +80,9 @@ def _target(instance: Model, name: str) -> _Target | None:
 
 def _row(instance: Model, name: str, target: _Target) -> Model:
     """Give the row that was pointed to; raise HistoricInstanceError if not known, or DoesNotExist."""
-    from bemi_orm.instances import instance_from
-    from bemi_orm.moments import Bound
-    from bemi_orm.rowstates import Presence
+    from bemi_orm.history.moments import Bound
+    from bemi_orm.history.rowstates import Presence
+    from bemi_orm.values.instances import instance_from
 
     change: Change | None = instance.__dict__["bemi_change"]
     state = change and _state(target, Bound(change.position, change.ordinal))
@@ -96,8 +96,8 @@ def _row(instance: Model, name: str, target: _Target) -> Model:
 
 
 def _state(target: _Target, bound: Bound) -> RowState | None:
+    from bemi_orm.history.rowstates import state_of_key, until
     from bemi_orm.models import Change
-    from bemi_orm.rowstates import state_of_key, until
 
     table = Change.objects.for_model(target.model)
     stored = stored_form(target.field, target.value)

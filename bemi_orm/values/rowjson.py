@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from bemi_orm.pgtext import time_text
+from bemi_orm.values.pgtext import time_text
 
 _MAX_INT_DIGITS: Final = sys.int_info.default_max_str_digits
 

@@ -8,7 +8,7 @@ from typing import Final
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BooleanField, Func, JSONField, Model, Q, TextField, Value
 
-from bemi_orm.renames import former_columns
+from bemi_orm.values.renames import former_columns
 
 _IMAGES: Final = ("before", "after")
 _TEXTS: Final = ArrayField(TextField())

@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import Model
 
 from bemi_orm.diffing import UNKNOWN, FieldChange, is_same
-from bemi_orm.instances import values_from
-from bemi_orm.renames import with_current_names
+from bemi_orm.values.instances import values_from
+from bemi_orm.values.renames import with_current_names
 
 Image = Mapping[str, Any]
 
