@@ -137,6 +137,13 @@ class Rig:
         [[position]] = self.fetch("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
         return position
 
+    def mark(self):
+        """An LSN that the next commit, which is made here, lies behind: no other WAL can be in between."""
+        [[position]] = self.fetch(
+            "SELECT (pg_logical_emit_message(true, '_bemi_heartbeat', '') - '0/0')::bigint"
+        )
+        return position
+
     def wait_until(self, condition, what):
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not condition():

@@ -255,9 +255,9 @@ def test_a_running_worker_stores_within_a_second_and_acknowledges_after(tracked)
         )
         written_at = time.monotonic()
         tracked.sql.execute("INSERT INTO item VALUES (1, 'x')")
-        end = tracked.wal_position()
         tracked.wait_until(tracked.changes, "the change is stored")
         assert time.monotonic() - written_at < 1
+        end = tracked.mark()
         tracked.wait_until(lambda: tracked.confirmed_flush() >= end, "the slot moves on")
         assert tracked.confirmed_flush() <= tracked.checkpoint()
     finally:

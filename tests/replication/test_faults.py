@@ -51,8 +51,10 @@ def test_a_transaction_that_commits_at_the_checkpoint_is_not_skipped(tracked):
     [[commit_lsn]] = tracked.changes("position")
     tracked.sql.execute("TRUNCATE changes")
     tracked.sql.execute(
-        "INSERT INTO bemi_checkpoint SELECT source || '_b', system_identifier, timeline, database_oid, "
-        "%s, %s, 0 FROM bemi_checkpoint",
+        "INSERT INTO bemi_checkpoint "
+        "(source, system_identifier, timeline, database_oid, slot, confirmed_lsn) "
+        "SELECT source || '_b', system_identifier, timeline, database_oid, "
+        "%s, %s FROM bemi_checkpoint",
         [second, format_lsn(commit_lsn)],
     )
     first, tracked.slot = tracked.slot, second
