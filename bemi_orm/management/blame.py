@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.management import CommandError
+from django.db.models import Model
 from django.utils import timezone
 
 from bemi_orm.conf import settings
 from bemi_orm.history.blame import Blame, blame_row
 from bemi_orm.management.log import value_text
 from bemi_orm.management.paging import Paint, paged, paint_for, write_all
-from bemi_orm.management.selecting import add_table, changes_of
+from bemi_orm.management.selecting import add_table, changes_of, model_of
 from bemi_orm.models import Change
 
 MAX_VALUE_WIDTH = 40
@@ -32,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def show_blame(stdout: Any, options: dict[str, Any]) -> None:
     """Write a line for each field of the row; raise CommandError where nothing of it is stored."""
-    found = blame_row(changes_of(options["table"], options["key"]).desc().iterator(chunk_size=200))
+    found = _blame(options["table"], options["key"])
     if not found:
         raise CommandError(f"Nothing is stored of {options['table']} {' '.join(options['key'])}.")
     if options["json"]:
@@ -64,6 +65,36 @@ def as_lines(found: tuple[Blame, ...], paint: Paint) -> Iterator[str]:
     for blame, head in zip(found, heads, strict=True):
         value = value_text(blame.value)[:MAX_VALUE_WIDTH]
         yield f"{paint('yellow', head.ljust(head_width))}  {blame.field.ljust(name_width)}  {value}"
+
+
+def _blame(table: str, key: Sequence[str]) -> tuple[Blame, ...]:
+    """As `bemi_blame()` does, give the fields of parent models' tables first, where the table is a model."""
+    model = model_of(table)
+    if model is None:
+        return _blame_in(table, key)
+    model = model._meta.concrete_model or model
+    parts = _blame_parts(model, key)
+    return tuple(blame for part in (*model._meta.get_parent_list(), model) for blame in parts.get(part, ()))
+
+
+def _blame_parts(model: type[Model], key: Sequence[str]) -> dict[type[Model], tuple[Blame, ...]]:
+    """Give the blames by table; a link to a parent that is not the key has its last stored value."""
+    own = _blame_in(model, key)
+    values = {blame.field: blame.value for blame in own}
+    parts = {model: own}
+    for parent, link in model._meta.parents.items():
+        if link is None or link.model is not model:
+            continue  # a parent's parent: reached from there
+        value = values.get(link.attname)
+        if link.primary_key:
+            parts |= _blame_parts(parent, key)
+        elif value is not None:
+            parts |= _blame_parts(parent, [str(value)])
+    return parts
+
+
+def _blame_in(table: str | type[Model], key: Sequence[str]) -> tuple[Blame, ...]:
+    return blame_row(changes_of(table, key).desc().iterator(chunk_size=200))
 
 
 def _head(blame: Blame) -> str:

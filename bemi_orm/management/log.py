@@ -12,7 +12,7 @@ from django.utils import timezone
 from bemi_orm.choices import Operation
 from bemi_orm.diffing import UNKNOWN, FieldChange, appeared, diff_images, disappeared
 from bemi_orm.management.paging import Paint, paged, paint_for, write_all
-from bemi_orm.management.selecting import add_filters, add_table, changes_of
+from bemi_orm.management.selecting import add_filters, add_table, changes_of, require_known
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.values.readable import NOTHING_TEXT, UNKNOWN_TEXT
@@ -34,7 +34,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def show_log(stdout: Any, options: dict[str, Any]) -> None:
-    """Write the changes that the options name, as they come from the database."""
+    """Write the changes that the options name, as they come from the database.
+
+    Raises CommandError for a table that nobody knows.
+    """
+    require_known(options["table"])
     changes = _select(options).iterator(chunk_size=200)
     if options["json"]:
         write_all(stdout.write, map(as_json, changes))

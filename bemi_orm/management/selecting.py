@@ -7,13 +7,17 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from difflib import get_close_matches
 from typing import Any, Final
 
 from django.apps import apps
-from django.db.models import Q
+from django.core.management import CommandError
+from django.db import connections
+from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from bemi_orm.conf import settings
 from bemi_orm.history.keys import RowKey
 from bemi_orm.history.locations import in_table_of
 from bemi_orm.history.rowhistory import IsOfRow, key_is
@@ -23,6 +27,11 @@ from bemi_orm.rows import key_text
 
 _AGO: Final = re.compile(r"(\d+) *(s|m|h|d|w|seconds?|minutes?|hours?|days?|weeks?)(?: +ago)?")
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
+_IS_LIVE: Final = (
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'p') AND c.relname = %s AND n.nspname = COALESCE(%s, n.nspname))"
+)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -42,13 +51,13 @@ def add_filters(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def changes_of(table: str, key: Sequence[str] = ()) -> ChangeQuerySet[Change]:
+def changes_of(table: str | type[Model], key: Sequence[str] = ()) -> ChangeQuerySet[Change]:
     """Give the changes of a table, or of one row of it under its former keys too.
 
-    table: as the command takes it; a model's label goes before a table of that name. key: the texts of the
-    key's columns.
+    table: a model, or as the command takes it; a model's label goes before a table of that name. key: the
+    texts of the key's columns.
     """
-    condition = _in_table(table)
+    condition = _in_table(table) if isinstance(table, str) else in_table_of(table)
     changes = Change.objects.filter(condition)
     text = key_text(list(key))
     if text is None:
@@ -57,6 +66,25 @@ def changes_of(table: str, key: Sequence[str] = ()) -> ChangeQuerySet[Change]:
     if row_key.number is not None and not changes.filter(key_is(row_key)).exists():
         row_key = RowKey(text, None)  # digits in a key of text
     return changes.filter(IsOfRow(condition, row_key))
+
+
+def model_of(table: str) -> type[Model] | None:
+    """Give the model whose label this is, if there is one."""
+    try:
+        return apps.get_model(table)
+    except (LookupError, ValueError):
+        return None
+
+
+def require_known(table: str) -> None:
+    """Raise CommandError for what is neither a model, nor in `changes`, nor a table of the source."""
+    if model_of(table) or changes_of(table).exists() or _is_live(table):
+        return
+    models = apps.get_models(include_auto_created=True)
+    names = [name for model in models for name in (model._meta.label, model._meta.db_table)]
+    close = get_close_matches(table, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise CommandError(f"{table} is no model, no table, and nothing is stored of it.{hint}")
 
 
 def parse_moment(text: str) -> datetime:
@@ -90,8 +118,14 @@ def _no_moment(text: str) -> Any:
 
 
 def _in_table(name: str) -> Q:
-    try:
-        return in_table_of(apps.get_model(name))
-    except (LookupError, ValueError):
-        schema, dot, table = name.rpartition(".")
-        return Q(table=table, schema=schema) if dot else Q(table=table)
+    if model := model_of(name):
+        return in_table_of(model)
+    schema, dot, table = name.rpartition(".")
+    return Q(table=table, schema=schema) if dot else Q(table=table)
+
+
+def _is_live(name: str) -> bool:
+    schema, _, table = name.rpartition(".")
+    with connections[settings.SOURCE_DATABASE].cursor() as cursor:
+        cursor.execute(_IS_LIVE, [table, schema or None])
+        return bool(cursor.fetchone()[0])

@@ -53,13 +53,15 @@ class RevertPlan:
         on_conflict: "raise" RevertConflict and change nothing; "skip" the rows concerned; "overwrite" what
             others did to these rows since. What only a change of other rows could settle is not overwritten.
         fields: undo only these fields (or columns) of rows that were updated; rows that came or went stay.
+            A text is one name.
         using_sql: send no signals. By default each model's pre_save, post_save, pre_delete and post_delete
             are sent, with `raw=True`, for its row alone; no `save()` is called, and nothing cascades.
         Raises RevertConflict, which lists all conflicts; FieldError for a name that no table of the plan has.
         """
         from bemi_orm.revert.applying import apply_plan
 
-        return apply_plan(self, on_conflict, None if fields is None else set(fields), using_sql=using_sql)
+        names = [fields] if isinstance(fields, str) else fields
+        return apply_plan(self, on_conflict, None if names is None else set(names), using_sql=using_sql)
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.conflicts)

@@ -15,15 +15,25 @@ from django.db.utils import DatabaseError
 from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
 from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import SCHEMA
-from bemi_orm.timetravel.journeys import Journey, running_journey
+from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
 from bemi_orm.timetravel.views import past_models, quoted, view_name
 from bemi_orm.transport.drivers import statement_text
 from bemi_orm.transport.statements import find_write
+from bemi_orm.transport.tokens import tokenize
 
 Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
 _REFUSED: Final = "BEMI1"
 _READ_ONLY: Final = "25006"
+
+_IDENTIFIER: Final = re.compile(r'"[^"]*(?:""[^"]*)*"|[\w$]+')
+_DOT: Final = re.compile(r"\s*(?:--.*|/\*.*)?\.", re.DOTALL)
+_MAY_LEAVE: Final = re.compile(
+    r"\b(?:set|reset|discard|set_config|commit|end|rollback|abort|begin|start|prepare)\b", re.IGNORECASE
+)
+_ENDS: Final = frozenset({"COMMIT", "END", "ABORT", "BEGIN", "START"})
+_OF_THE_JOURNEY: Final = ("search_path", "bemi_orm.")
+_SETTINGS: Final = frozenset({"SEARCH_PATH", "SCHEMA", "BEMI_ORM"})
 
 
 _holders: WeakKeyDictionary[BaseDatabaseWrapper, Journey] = WeakKeyDictionary()
@@ -56,6 +66,8 @@ def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str
         return execute(sql, params, many, context)
     text = statement_text(sql, context["cursor"].cursor) or ""
     if journey is not None and holder is journey:
+        if sql is not ENTER:
+            _refuse_leaving(text, params)
         return _ask_past(journey, text, lambda text: execute(text, params, many, context))
     if holder is not None:
         raise TimeTravelError(
@@ -69,8 +81,9 @@ def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str
 def _ask_past(journey: Journey, text: str, execute: Callable[[str], Any]) -> Any:
     _refuse_write(text)
     text = _with_views(text)
-    if match := _live_tables(journey.schemas).search(text):
-        raise TimeTravelError(f"{match[0]} is the live table. Leave the schema out, to read it as it was.")
+    _refuse_escapes(text)
+    if live := _find_live(text, journey.schemas):
+        raise TimeTravelError(f"{live} is the live table. Leave the schema out, to read it as it was.")
     try:
         return execute(text)
     except DatabaseError as error:
@@ -83,9 +96,64 @@ def _refuse_write(text: str) -> None:
         raise PastIsReadOnlyError("The past cannot be changed: a write inside time_travel(). Leave it first.")
 
 
+def _refuse_leaving(text: str, params: Any) -> None:
+    """Refuse what would turn the rest of the block to the present: its transaction and settings must stay."""
+    if _MAY_LEAVE.search(text) is None:
+        return
+    named = f"{text} {params}".lower()
+    if "set_config" in named and any(name in named for name in _OF_THE_JOURNEY):
+        raise TimeTravelError("set_config() of the search path inside time_travel() would show the present.")
+    for words in _statements(text):
+        if _leaves(words, text):
+            raise TimeTravelError(
+                f"{' '.join(words[:2])} inside time_travel() would end it: it needs its transaction and "
+                "its search path. Leave it first."
+            )
+
+
+def _statements(text: str) -> Iterator[list[str]]:
+    words: list[str] = []
+    for token in tokenize(text):
+        if token.text == ";" and token.depth == 0:
+            yield words
+            words = []
+        else:
+            words.append(token.text)
+    yield words
+
+
+def _leaves(words: list[str], text: str) -> bool:
+    match words:
+        case [verb, *_] if verb in _ENDS:
+            return True
+        case ["ROLLBACK", *rest]:
+            return "TO" not in rest  # to a savepoint, as Django does
+        case ["PREPARE", "TRANSACTION", *_] | ["RESET" | "DISCARD", "ALL", *_]:
+            return True
+        case ["SET", "SESSION" | "LOCAL", name, *_] | ["SET" | "RESET", name, *_]:
+            return name in _SETTINGS or (
+                name == '"' and any(name in text.lower() for name in _OF_THE_JOURNEY)
+            )
+    return False
+
+
+def _refuse_escapes(text: str) -> None:
+    """Names as `U&"..."` are not read here, so they could be those of live tables."""
+    if "u&" not in text.lower():
+        return
+    previous = None
+    for token in tokenize(text):
+        if token.text == '"' and previous is not None and previous == ("U", token.position - 2, token.depth):
+            raise TimeTravelError(
+                'Names as U&"..." are refused inside time_travel(). Write them as they are.'
+            )
+        previous = token
+
+
 def _refuse_present(text: str, alias: str) -> None:
     """Let other databases answer only what has no past, such as sessions."""
     _refuse_write(text)
+    _refuse_escapes(text)
     if match := _table_names().search(text):
         raise TimeTravelError(
             f"The live table {match[0]} would be read from {alias!r} inside time_travel(). Use the alias of "
@@ -118,19 +186,45 @@ def _qualified_tables() -> tuple[tuple[str, str], ...]:
     )
 
 
+def _find_live(text: str, schemas: tuple[str, ...]) -> str | None:
+    """Give the first table of a model under the name of its schema, also where comments are in between."""
+    if match := _live_tables(schemas).search(text):
+        return match[0]
+    if "--" not in text and "/*" not in text:
+        return None
+    is_schema, is_table = _exact(_schemas(schemas)), _exact(_names())
+    before, end = "", 0
+    for token in tokenize(text):
+        found = _IDENTIFIER.match(text, token.position)
+        is_qualified = before and _DOT.match(text, end, token.position)
+        if found and is_qualified and is_schema.fullmatch(before) and is_table.fullmatch(found[0]):
+            return text[end - len(before) : found.end()]
+        before, end = (found[0], found.end()) if found else ("", 0)
+    return None
+
+
 @lru_cache(maxsize=64)
 def _live_tables(schemas: tuple[str, ...]) -> re.Pattern[str]:
-    """Match a table of a model under the name of its schema."""
-    named = (split_table(db_table)[0] for db_table in past_models())
-    schema, table = _any({*schemas, *filter(None, named)}), _any(_names())
+    """Match a table of a model under the name of its schema, in strings too."""
+    schema, table = _any(_schemas(schemas)), _any(_names())
     return re.compile(
-        rf'(?:"(?:{schema})"|(?<!["\w])(?:{schema}))\s*\.\s*(?:"(?:{table})"|(?:{table})(?!["\w]))'
+        rf'(?:"(?:{schema})"|(?<!["\w])(?i:{schema}))\s*\.\s*(?:"(?:{table})"|(?i:{table})(?!["\w]))'
     )
+
+
+def _exact(names: Iterable[str]) -> re.Pattern[str]:
+    any_name = _any(names)
+    return re.compile(rf'"(?:{any_name})"|(?i:{any_name})')
 
 
 @lru_cache(maxsize=1)
 def _table_names() -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{_any(_names())})(?!\w)")
+    return re.compile(rf"(?<!\w)(?:{_any(_names())})(?!\w)", re.IGNORECASE)
+
+
+def _schemas(schemas: tuple[str, ...]) -> list[str]:
+    named = (split_table(db_table)[0] for db_table in past_models())
+    return sorted({*schemas, *filter(None, named)})
 
 
 def _names() -> list[str]:

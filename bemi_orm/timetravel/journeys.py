@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
 
 from django.db.models import Model
+
+# The names that the views do not have, such as those of functions, are looked up where they always are.
+ENTER: Final = (
+    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), "
+    "pg_catalog.set_config('bemi_orm.position', %s, true), "
+    "pg_catalog.set_config('bemi_orm.ordinal', %s, true), "
+    "pg_catalog.set_config('search_path', %s || ', ' || pg_catalog.current_setting('search_path'), true)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,17 +18,10 @@ from bemi_orm.history.moments import Bound, Moment, resolve
 from bemi_orm.timetravel.columns import SCHEMA
 from bemi_orm.timetravel.dialect import speaking_to_views
 from bemi_orm.timetravel.guard import hold
-from bemi_orm.timetravel.journeys import Journey, running_journey
+from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
 from bemi_orm.timetravel.views import past_models, stale_views
 
 _SCHEMAS: Final = "SELECT pg_catalog.current_schemas(false)::text[]"
-# The names that the views do not have, such as those of functions, are looked up where they always are.
-_BEGIN: Final = (
-    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true), "
-    "pg_catalog.set_config('bemi_orm.position', %s, true), "
-    "pg_catalog.set_config('bemi_orm.ordinal', %s, true), "
-    "pg_catalog.set_config('search_path', %s || ', ' || pg_catalog.current_setting('search_path'), true)"
-)
 
 
 def time_travel(moment: Moment, *, wait: Wait = False) -> TimeTravel:
@@ -98,7 +91,7 @@ def _begin(connection: BaseDatabaseWrapper, bound: Bound) -> Journey:
     with connection.cursor() as cursor:
         cursor.execute(_SCHEMAS)
         (schemas,) = cursor.fetchone()
-        cursor.execute(_BEGIN, [str(bound.position), str(bound.ordinal), SCHEMA])
+        cursor.execute(ENTER, [str(bound.position), str(bound.ordinal), SCHEMA])
     live = tuple(name for name in schemas if name != SCHEMA)
     return Journey(live, frozenset(past_models()))
 

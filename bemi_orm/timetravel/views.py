@@ -17,13 +17,13 @@ from bemi_orm.conf import settings
 from bemi_orm.history.liveness import Terms, alive
 from bemi_orm.history.states import endings_of, has_integer_key, literal
 from bemi_orm.history.tracked import split_table
-from bemi_orm.timetravel.columns import SCHEMA, Column, columns_of, image_sql, key_sql
+from bemi_orm.timetravel.columns import KEY_TEXT_TYPES, SCHEMA, Column, columns_of, image_sql, key_sql
 from bemi_orm.values.renames import former_tables
 
 LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
 """Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when views of an earlier release have to be made again."""
 
 _COMMENTS: Final = (
@@ -101,8 +101,15 @@ def view_sql(model: type[Model], place: Place, *, changes: str, exists: Callable
     conditions = [_is_of("c", model, place), alive(terms)]
     if has_integer_key(model):  # so that the partial index serves an ORDER BY as well
         conditions.append("c.primary_key_int IS NOT NULL")
+    elif _has_text_key(model):
+        conditions.append("c.primary_key_int IS NULL")
     where = "\n    AND ".join(conditions)
     return _create(model, f"SELECT\n    {columns}\nFROM {changes} c\nWHERE {where}")
+
+
+def _has_text_key(model: type[Model]) -> bool:
+    key = [str(field.column) for field in model._meta.pk_fields]
+    return any(key == [column.name] and column.type in KEY_TEXT_TYPES for column in columns_of(model))
 
 
 def refusal_sql(model: type[Model], reason: str, *, exists: Callable[[str], bool]) -> str:

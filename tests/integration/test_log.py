@@ -13,6 +13,7 @@ from bemi_orm import Change
 from bemi_orm.management.paging import paged, paint_for, write_all
 from bemi_orm.management.selecting import parse_context, parse_moment
 from tests.integration.rows import START, store
+from tests.todos.models import SpecialDocument
 
 pytestmark = pytest.mark.django_db
 
@@ -74,8 +75,27 @@ def test_log_takes_a_table_a_schema_with_it_or_a_model(history):
     everything = [str(change) for change in reversed(history)]
     for table in ("todos_todo", "public.todos_todo", "todos.Todo", "todos.todo"):
         assert logged(table) == everything
-    assert logged("archive.todos_todo") == logged("todos_list") == logged("todos.Nothing") == []
-    assert run("log", "todos_list") == "No changes.\n"
+    assert logged("todos_todolist") == logged("public.todos_todolist") == logged("todos.TodoList") == []
+    assert run("log", "todos_todolist") == "No changes.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nope", "of it.$"), ("todos.Tood", "mean todos.Todo[?]"), ("todos_tood", "mean todos_todo[?]"),
+        ("archive.todos_todo", "of it"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_log_of_a_table_that_nobody_knows_is_an_error(history, name, hint, words):
+    with pytest.raises(CommandError, match=f"{name} is no model, no table.*{hint}"):
+        run("log", name, *words)
+
+
+def test_log_of_a_dropped_table_shows_what_is_stored():
+    change = store(table="dropped", key=1, after={"id": 1})
+    assert logged("dropped") == logged("public.dropped") == [str(change)]
+    assert run("log", "dropped", 2) == "No changes.\n"
 
 
 def test_log_narrows_by_time_context_and_count(history):
@@ -165,6 +185,20 @@ def test_blame_as_json(history):
         ("is_completed", str(history[0]), True),
     ]  # fmt: skip
     assert data[1]["context"] == {"user_id": 8}
+
+
+def test_blame_of_a_model_has_the_fields_of_its_parents_as_bemi_blame_has():
+    key = "6f1a39cd-14dd-4b9c-93a3-7f2b73a2b0a4"
+    store(table="todos_document", key=key, after={"id": key, "title": "x"})
+    store(table="todos_specialdocument", key=key, after={"document_ptr_id": key, "level": 1})
+    instance = SpecialDocument(pk=key, id=key)
+    instance._state.adding = False
+    shown = [json.loads(line) for line in run("blame", "todos.SpecialDocument", key, "--json").splitlines()]
+    assert [(item["field"], item["change"]) for item in shown] == [
+        (blame.field, str(blame.change.pk)) for blame in instance.bemi_blame()
+    ]
+    assert [item["field"] for item in shown] == ["id", "title", "document_ptr_id", "level"]
+    assert len(run("blame", "todos_specialdocument", key).splitlines()) == 2
 
 
 def test_blame_of_what_is_older_than_the_capture_says_so():

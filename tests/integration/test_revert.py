@@ -226,6 +226,17 @@ def test_r98_only_some_fields(rig):
     assert Tag.objects.exists()
 
 
+def test_text_as_fields_is_one_name(rig):
+    todo = Todo.objects.create(task="a", price="1.00")
+    last = rig.last()
+    Todo.objects.filter(pk=todo.pk).update(task="b", price="2.00")
+    rig.captured_since(last).revert(fields="price")
+    todo.refresh_from_db()
+    assert (todo.task, str(todo.price)) == ("b", "1.00")
+    with pytest.raises(FieldError, match=r"column prize\."):
+        rig.captured_since(last).revert(fields="prize")
+
+
 def test_instance_to_a_moment_and_to_a_change(rig):
     todo = Todo.objects.create(task="a")
     created = rig.captured_since(None).get(table="todos_todo")

@@ -86,6 +86,86 @@ def test_the_live_table_by_the_name_of_its_schema_raises(beside):
             beside.execute(statement)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Public.todos_todolist",
+        "PUBLIC . todos_todolist",
+        "public.Todos_TodoList",
+        "public/**/./**/todos_todolist",
+        "public/* /* nested */ */./**/todos_todolist",
+        'public -- a comment\n."todos_todolist"',
+        'public.U&"todos_todolist"',
+        'u&"public".todos_todolist',
+    ],
+)
+def test_no_spelling_of_the_live_table_is_read(beside, table):
+    then = rename_once(beside)
+    with time_travel(then):
+        with pytest.raises(TimeTravelError, match=r"live table|U&"):
+            beside.fetch(f"SELECT name FROM {table}")
+        assert beside.fetch("SELECT name FROM Todos_TodoList /* not public. */") == [("old",)]
+
+
+def test_no_spelling_of_the_live_table_is_read_by_another_alias(apart):
+    then = rename_once(apart)
+    for table in ("Todos_TodoList", 'U&"todos_todolist"'):
+        with time_travel(then), pytest.raises(TimeTravelError, match=r"live table|U&"):
+            apart.execute(f"SELECT name FROM {table}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET search_path TO public",
+        "set local Search_Path = public",
+        'SET SESSION "search_path" TO public',
+        "SET SCHEMA 'public'",
+        "SET bemi_orm.position = '1'",
+        "RESET search_path",
+        "RESET ALL",
+        "DISCARD ALL",
+        "SELECT set_config('search_path', 'public', true)",
+        "/* a */ COMMIT",
+        "SELECT 1; commit; SELECT 2",
+        "END",
+        "ABORT",
+        "ROLLBACK",
+        "ROLLBACK AND CHAIN",
+        "BEGIN",
+        "START TRANSACTION",
+        "PREPARE TRANSACTION 'x'",
+    ],
+)
+def test_statements_that_would_leave_the_past_raise(beside, statement):
+    then = rename_once(beside)
+    with time_travel(then):
+        with pytest.raises(TimeTravelError, match=r"inside time_travel\(\)"):
+            beside.execute(statement)
+        assert names() == ["old"]
+    assert names() == ["new"]
+
+
+def test_a_parameter_does_not_leave_the_past(beside):
+    then = rename_once(beside)
+    with time_travel(then), connections["default"].cursor() as cursor:
+        with pytest.raises(TimeTravelError, match="set_config"):
+            cursor.execute("SELECT set_config(%s, %s, true)", ["search_path", "public"])
+        assert names() == ["old"]
+
+
+def test_other_settings_and_savepoints_are_free(beside):
+    then = rename_once(beside)
+    with time_travel(then):
+        beside.execute("SET LOCAL statement_timeout = '5s'; SELECT set_config('work_mem', '8MB', true)")
+        beside.execute("SELECT CASE WHEN true THEN 1 END")
+        with suppress(ZeroDivisionError), transaction.atomic():
+            raise ZeroDivisionError
+        with transaction.atomic(), time_travel(then):
+            assert names() == ["old"]
+        assert names() == ["old"]
+
+
 def test_the_live_database_raises_where_changes_are_elsewhere(apart):
     then = rename_once(apart)
     with time_travel(then):
