@@ -220,9 +220,9 @@ def on_commit_and_rollback():
     called = []
     with transaction.atomic():
         transaction.on_commit(lambda: called.append(Tag.objects.create(code="later").pk))
-        sid = transaction.savepoint()
+        sid = connection.savepoint()
         Tag.objects.create(code="lost")
-        transaction.savepoint_rollback(sid)
+        connection.savepoint_rollback(sid)
     return called
 
 

@@ -198,9 +198,9 @@ def test_d2_no_scope_does_not_inherit(log):
         with context(user=1):
             Tag.objects.create(code="a")
         Tag.objects.create(code="b")
-        lost = transaction.savepoint()
+        lost = connection.savepoint()
         Tag.objects.create(code="lost with its savepoint")
-        transaction.savepoint_rollback(lost)
+        connection.savepoint_rollback(lost)
         Tag.objects.create(code="c")
     Tag.objects.create(code="d")
     assert contexts(log) == [{"user": 1}, {}, {}, {}]
