@@ -19,7 +19,7 @@ Parameters = Mapping[str, str]
 
 AnyConnection = TypeVar("AnyConnection", bound=Connection)
 
-SESSION_SETTINGS: Final[Mapping[str, str]] = {
+VALUE_SETTINGS: Final[Mapping[str, str]] = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
     "IntervalStyle": "postgres",
@@ -27,8 +27,10 @@ SESSION_SETTINGS: Final[Mapping[str, str]] = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "client_encoding": "UTF8",
-    **TIMEOUTS_OFF,
 }
+"""What the text of a value depends on."""
+
+SESSION_SETTINGS: Final[Mapping[str, str]] = {**VALUE_SETTINGS, **TIMEOUTS_OFF}
 
 KEEPALIVES: Final[Mapping[str, str]] = {
     "keepalives": "1",

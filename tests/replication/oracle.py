@@ -6,7 +6,7 @@ import uuid
 import psycopg2
 from psycopg2.extensions import make_dsn
 
-from bemi_orm.replication.connections import SESSION_SETTINGS
+from bemi_orm.replication.connections import VALUE_SETTINGS
 from bemi_orm.wal.decoder import decode
 from bemi_orm.wal.encoders import compile_encoder
 from bemi_orm.wal.messages import Column, Relation, RowMessage, Truncate
@@ -58,7 +58,7 @@ class ScratchDatabase:
         self._admin.autocommit = True
         self._name = f"values_{uuid.uuid4().hex}"
         self._admin.cursor().execute(f"CREATE DATABASE {self._name}")
-        options = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
+        options = " ".join(f"-c {name}={value}" for name, value in VALUE_SETTINGS.items())
         self._connection = psycopg2.connect(
             make_dsn(os.environ["BEMI_TEST_DSN"], dbname=self._name, client_encoding="UTF8", options=options)
         )

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
 
-from bemi_orm.replication.connections import SESSION_SETTINGS
+from bemi_orm.replication.connections import VALUE_SETTINGS
 from bemi_orm.wal.encoders import compile_encoder
 from bemi_orm.wal.messages import Insert
 from tests.replication.oracle import canonical, relation_of
@@ -52,7 +52,7 @@ def test_c4_s60_row_of_every_field_class_equals_to_jsonb(values):
     Everything.objects.create(**values)
     table = Everything._meta.db_table
     with connection.cursor() as cursor:
-        for name, value in SESSION_SETTINGS.items():
+        for name, value in VALUE_SETTINGS.items():
             cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
         relation = relation_of(cursor, table)
         texts = ", ".join(
