@@ -65,12 +65,6 @@ def values_from(model: type[Model], image: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def field_value(field: Field[Any, Any], value: Any) -> Any:
-    """Give the field's value for decoded JSON; the JSON itself where Python has no other form for it."""
-    decoded = _reader(field, connections[router.db_for_read(field.model)]).read(value)
-    return value if decoded is NOT_PROVIDED else decoded
-
-
 class _Reader(NamedTuple):
     """How the values of one field are read."""
 

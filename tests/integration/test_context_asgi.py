@@ -9,7 +9,6 @@ from django.db import connections
 
 from bemi_orm.transport.scope import context, current_context
 from tests.integration import context_views
-from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag
 
 pytestmark = [
@@ -70,13 +69,6 @@ def run(function):
             await sync_to_async(connections.close_all)()  # those of asgiref's thread
 
     return asyncio.run(run_and_close())
-
-
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
 
 
 def contexts(log):

@@ -10,7 +10,6 @@ from django.db import connection
 
 from bemi_orm.transport.commands import start_command_scope
 from bemi_orm.transport.scope import current_context
-from tests.integration.context_log import ContextLog
 from tests.unit.test_scope import isolated
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -87,13 +86,6 @@ def manage(*words, **environment):
         [sys.executable, "-m", "django", *words], env=environment, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
 
 
 def contexts(log):

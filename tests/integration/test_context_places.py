@@ -12,20 +12,12 @@ from django.urls import path
 
 from bemi_orm.transport.scope import context, current_context
 from bemi_orm.transport.threads import carry_context
-from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag, TodoList
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 site = admin.AdminSite()
 site.register(Tag)
 urlpatterns = [path("admin/", site.urls)]
-
-
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
 
 
 def contexts(log):

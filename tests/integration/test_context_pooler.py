@@ -4,20 +4,12 @@ import pytest
 from django.db import connection
 
 from bemi_orm.transport.scope import context
-from tests.integration.context_log import ContextLog
 from tests.integration.pgbouncer import PROGRAM, PgBouncer
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(PROGRAM is None, reason="the program pgbouncer is not installed"),
 ]
-
-
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
 
 
 @pytest.fixture(params=[1, 2], ids=["one server connection", "two"])

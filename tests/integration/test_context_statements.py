@@ -16,13 +16,6 @@ from tests.todos.models import Tag, Todo, TodoList
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
-
-
 def execute(statement, params=None):
     with connection.cursor() as cursor:
         cursor.execute(statement, params)

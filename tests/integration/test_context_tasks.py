@@ -4,7 +4,6 @@ import django
 import pytest
 
 from bemi_orm.transport.scope import context, current_context
-from tests.integration.context_log import ContextLog
 
 if django.VERSION < (6, 0):
     pytest.skip("django.tasks came with Django 6.0", allow_module_level=True)
@@ -28,13 +27,6 @@ def tasks(_backends):
     from tests.integration import context_tasks
 
     return context_tasks
-
-
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
 
 
 def contexts(log):

@@ -16,7 +16,6 @@ from bemi_orm.transport import counters
 from bemi_orm.transport.middleware import BemiMiddleware
 from bemi_orm.transport.scope import context, current_context
 from tests.integration import context_views
-from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag
 
 pytestmark = [
@@ -33,13 +32,6 @@ def _fresh():
     yield
     counters.reset()
     assert current_context() == {}
-
-
-@pytest.fixture
-def log():
-    log = ContextLog()
-    yield log
-    log.close()
 
 
 @pytest.fixture

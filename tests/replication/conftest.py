@@ -12,3 +12,11 @@ def rig():
     rig = Rig(os.environ["BEMI_TEST_DSN"])
     yield rig
     rig.close()
+
+
+@pytest.fixture
+def tracked(rig):
+    """A rig with one table `item (id, body)` that is set up for capture."""
+    rig.sql.execute("CREATE TABLE item (id int PRIMARY KEY, body text)")
+    rig.set_up("item")
+    return rig

@@ -111,6 +111,16 @@ class Rig:
     def changes(self, columns="after, context"):
         return self.fetch(f"SELECT {columns} FROM changes ORDER BY position, ordinal")
 
+    def stored_ids(self):
+        """The ids of the rows of `item` that changes brought, in the order of the changes."""
+        return [after["id"] for (after,) in self.changes("after")]
+
+    def is_blocked(self):
+        """Whether a worker waits for a lock to copy its changes."""
+        return self.fetch(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'"
+        )
+
     def confirmed_flush(self):
         [[position]] = self.fetch(
             "SELECT (confirmed_flush_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = %s",

@@ -26,17 +26,6 @@ def open_writer(rig, identity):
     return writer, checkpoint
 
 
-@pytest.fixture
-def tracked(rig):
-    rig.sql.execute("CREATE TABLE item (id int PRIMARY KEY, body text)")
-    rig.set_up("item")
-    return rig
-
-
-def stored_ids(rig):
-    return [after["id"] for (after,) in rig.changes("after")]
-
-
 def test_drain_stores_all_that_was_committed_before_it(tracked):
     tracked.sql.execute("INSERT INTO item SELECT n, 'x' FROM generate_series(1, 3) n")
     tracked.sql.execute("UPDATE item SET body = 'y' WHERE id = 2")
@@ -125,7 +114,7 @@ def test_s01_a_transaction_in_memory_is_not_acknowledged(tracked):
         tracked.sql.execute("SELECT pg_reload_conf()")
 
     tracked.drain()  # from the checkpoint, as after a crash
-    ids = stored_ids(tracked)
+    ids = tracked.stored_ids()
     assert ids[:2] == [1, 2]
     assert sorted(ids[2:]) == list(range(1001, 7001))
 
@@ -140,12 +129,7 @@ def test_s07_a_crash_within_a_copy_stores_its_rows_once(tracked):
         tracked.wait_until(tracked.changes, "the worker stores")
         lock.cursor().execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
         tracked.sql.execute("COPY item FROM PROGRAM 'seq -f \"%.0f\tx\" 1 1000'")
-        tracked.wait_until(
-            lambda: tracked.fetch(
-                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'"
-            ),
-            "the worker waits to store",
-        )
+        tracked.wait_until(tracked.is_blocked, "the worker waits to store")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -297,7 +281,7 @@ def test_e3_kill_at_random_moments_under_load(tracked):
     )
     tracked.drain()
 
-    ids = stored_ids(tracked)
+    ids = tracked.stored_ids()
     for lane in (0, 1):
         mine = [number - lane * 1_000_000 for number in ids if number // 1_000_000 == lane]
         assert mine == list(range(written[lane]))
