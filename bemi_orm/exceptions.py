@@ -84,6 +84,19 @@ class HistoricInstanceError(BemiError):
         )
 
 
+class PastInstanceError(HistoricInstanceError):
+    """An instance that was read inside `time_travel()` is used at another time; retrying does not help."""
+
+    def __init__(self, subject: str) -> None:
+        Exception.__init__(
+            self,
+            f"{subject} that was read inside time_travel() is used outside of it, or at another moment: its "
+            "relations would be of another time, and save() would write old values over new ones. Use it "
+            "inside. Outside read the live row by its key, take single values from it, or undo changes by "
+            "a revert plan.",
+        )
+
+
 class RevertConflict(BemiError):  # noqa: N818 - the name of what it is about
     """Rows cannot be reverted as they are now; nothing was changed.
 

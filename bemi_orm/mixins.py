@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import FieldError
 from django.db.models import Field, Model
 
@@ -102,6 +103,38 @@ class BemiMixin:
         """
         plan = self.bemi_revert_plan(to, missing_parents=missing_parents, wait=wait)
         return plan.apply(on_conflict, fields, using_sql=using_sql)
+
+    async def bemi_aas_of(self, moment: Moment, *, wait: Wait = False) -> Self | None:
+        """Do as `bemi_as_of` in async code."""
+        return await sync_to_async(self.bemi_as_of)(moment, wait=wait)
+
+    async def bemi_adiff(self, start: Moment, end: Moment | None = None) -> tuple[FieldChange, ...]:
+        """Do as `bemi_diff` in async code."""
+        return await sync_to_async(self.bemi_diff)(start, end)
+
+    async def bemi_ablame(self) -> tuple[Blame, ...]:
+        """Do as `bemi_blame` in async code."""
+        return await sync_to_async(self.bemi_blame)()
+
+    async def bemi_arevert_plan(
+        self, to: Moment, *, missing_parents: MissingParents = "conflict", wait: Wait = False
+    ) -> RevertPlan:
+        """Do as `bemi_revert_plan` in async code."""
+        return await sync_to_async(self.bemi_revert_plan)(to, missing_parents=missing_parents, wait=wait)
+
+    async def bemi_arevert(
+        self,
+        to: Moment,
+        fields: Iterable[str] | None = None,
+        on_conflict: OnConflict = "raise",
+        *,
+        using_sql: bool = False,
+        missing_parents: MissingParents = "conflict",
+        wait: Wait = False,
+    ) -> RevertResult:
+        """Do as `bemi_revert` in async code."""
+        plan = await self.bemi_arevert_plan(to, missing_parents=missing_parents, wait=wait)
+        return await plan.aapply(on_conflict, fields, using_sql=using_sql)
 
 
 def _column_field(model: type[Model], name: str) -> Field[Any, Any]:

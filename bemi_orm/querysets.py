@@ -9,6 +9,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.db import router
 from django.db.models import Model, Q
 
@@ -101,9 +102,9 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         key = user.pk if hasattr(user, "pk") else user
         if key is None:
             return self.none()
-        forms = [key, str(key)] if isinstance(key, int) else [str(key)]
-        if str(key).isascii() and str(key).isdecimal():
-            forms = [int(key), str(key)]
+        text = str(key)
+        is_number = text.isascii() and text.removeprefix("-").isdecimal() and str(int(text)) == text
+        forms = [int(text), text] if is_number else [text]
         return self.filter(**{f"context__{settings.USER_KEY}__in": forms})
 
     def created(self) -> Self:
@@ -193,6 +194,10 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         """
         return self.filter(AliveAt(resolve(moment, wait=wait), self._model_of_rows, find_shared_keys()))
 
+    async def aas_of(self, moment: Moment, *, wait: Wait = False) -> Self:
+        """Do as `as_of` in async code; the queryset is then read as any other."""
+        return await sync_to_async(self.as_of)(moment, wait=wait)
+
     def of_gone_rows(self) -> Self:
         """Give the last change of each row that is gone: its DELETE, or the one before a TRUNCATE.
 
@@ -246,6 +251,24 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         plan = self.revert_plan(missing_parents=missing_parents)
         return plan.apply(on_conflict, fields, using_sql=using_sql)
 
+    async def arevert_plan(
+        self, to: Moment | None = None, *, missing_parents: MissingParents = "conflict", wait: Wait = False
+    ) -> RevertPlan:
+        """Do as `revert_plan` in async code."""
+        return await sync_to_async(self.revert_plan)(to, missing_parents=missing_parents, wait=wait)
+
+    async def arevert(
+        self,
+        fields: Iterable[str] | None = None,
+        on_conflict: OnConflict = "raise",
+        *,
+        using_sql: bool = False,
+        missing_parents: MissingParents = "conflict",
+    ) -> RevertResult:
+        """Do as `revert` in async code."""
+        plan = await self.arevert_plan(missing_parents=missing_parents)
+        return await plan.aapply(on_conflict, fields, using_sql=using_sql)
+
     def asc(self) -> Self:
         """Order by commit, the oldest first: `Change.objects.asc()`."""
         return self.order_by("id")
@@ -266,4 +289,5 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
 
 
 def _alias(instance: Model) -> str:
-    return instance._state.db or router.db_for_read(type(instance))
+    alias: str | None = vars(instance._state).get("db")  # asked by its name, one kept from the past refuses
+    return alias or router.db_for_read(type(instance))

@@ -9,6 +9,7 @@ from django.db.models import Model
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import HistoricInstanceError
 from bemi_orm.timetravel.journeys import is_past
+from bemi_orm.timetravel.kept import refuse_kept
 from bemi_orm.values.historic import is_historic
 
 APP_LABEL: Final = "bemi_orm"
@@ -21,15 +22,21 @@ class BemiDatabaseRouter:
         """Give the alias of `BEMI_DATABASE` for a model of bemi_orm, else None.
 
         Raises HistoricInstanceError for what a historic instance would read from live tables: its deferred
-        fields, and rows that point to it or are linked with it.
+        fields, and rows that point to it or are linked with it; PastInstanceError for what an instance that
+        was read inside `time_travel()` would read elsewhere.
         """
         instance = hints.get("instance")
         if is_historic(instance):
             raise HistoricInstanceError(instance, f"{model.__name__} rows")
-        return self.db_for_write(model)
+        return self.db_for_write(model, **hints)
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
-        """Give the same; a historic instance may be written."""
+        """Give the same; a historic instance may be written.
+
+        Raises PastInstanceError for an instance that was read inside `time_travel()` and is kept, as its
+        values would replace newer ones.
+        """
+        refuse_kept(hints.get("instance"))
         if model._meta.app_label == APP_LABEL or is_past(model):
             return settings.DATABASE
         return None

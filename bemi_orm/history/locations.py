@@ -79,6 +79,11 @@ def in_table_of(model: type[Model], alias: str | None = None) -> Q:
     return table & Q(database=place.database, schema=place.schema)
 
 
+def database_name(alias: str) -> str:
+    """Give the name of the database of an alias, as its server has it; asked once."""
+    return str(_ask(alias, "database", ()))
+
+
 def _home(model: type[Model], alias: str) -> str:
     """Rows of the past come from the alias of BEMI_DATABASE; their table is in the source all the same."""
     from bemi_orm.timetravel.views import past_models

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from django.conf import settings as django_settings
@@ -13,6 +12,7 @@ from django.utils.timezone import is_naive, make_aware
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import MomentError
 from bemi_orm.history.captured import Wait, ensure_captured, ensure_lsn_captured
+from bemi_orm.history.commits import last_until
 from bemi_orm.history.locations import ServerName
 from bemi_orm.rows import MAX_ORDINAL
 from bemi_orm.wal.lsn import MAX_LSN, parse_lsn
@@ -56,14 +56,13 @@ class _Newest(NamedTuple):
 
 NOTHING: Final = Bound(0, -1)
 
-_WINDOWS: Final = (timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
-
 
 def resolve(moment: Moment, *, wait: Wait = False) -> Bound:
     """Give the place in the order of changes up to which they belong to the moment.
 
     Commit times do not rise strictly with the order of commits. So a time means the last transaction that
-    was committed until then, with everything that was committed before it: a state that did exist.
+    was committed until then, with everything that was committed before it: a state that did exist. On clocks
+    that were set back see `last_until`.
 
     wait: seconds to wait for the worker where the moment is not stored yet; True for a minute.
     Raises MomentError for what is no moment, NotCapturedError for one later than what is stored.
@@ -116,7 +115,11 @@ def _until(time: datetime, wait: Wait) -> Bound:
         newest = _newest()
     if newest is None:
         return NOTHING
-    return Bound(newest.position, MAX_ORDINAL) if newest.time <= time else _last_until(time)
+    if newest.time <= time:
+        return Bound(newest.position, MAX_ORDINAL)
+    source, alias = settings.SOURCE_DATABASE, settings.DATABASE
+    position = last_until(time, newest.position, source=source, alias=alias)
+    return NOTHING if position is None else Bound(position, MAX_ORDINAL)
 
 
 def _newest() -> _Newest | None:
@@ -125,22 +128,6 @@ def _newest() -> _Newest | None:
         return None
     time = change.committed_at
     return _Newest(change.position, make_aware(time) if is_naive(time) else time)
-
-
-def _last_until(time: datetime) -> Bound:
-    """Look in windows that grow: the index on the time tells where in the table it is, not what is last."""
-    for query in _windows(time):
-        position = query.order_by().values_list("position", flat=True).order_by("-position").first()
-        if position is not None:
-            return Bound(position, MAX_ORDINAL)
-    return NOTHING
-
-
-def _windows(time: datetime) -> Iterator[QuerySet[Change]]:
-    until = _changes().filter(committed_at__lte=time)
-    for window in _WINDOWS:
-        yield until.filter(committed_at__gt=time - window)
-    yield until
 
 
 def _changes() -> QuerySet[Change]:

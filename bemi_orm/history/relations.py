@@ -46,12 +46,19 @@ def parent_rows(instance: Model, alias: str) -> Iterator[Q]:
 
 
 def _rows_with(instance: Model, foreign_key: ForeignKey[Any, Any], alias: str) -> Iterator[Q]:
-    """A row counts if it pointed here before the change or does after it."""
+    """A row counts if it pointed here before the change or does after it.
+
+    Either form of key is asked for apart, which says nothing, but lets the indexes by table and key find the
+    table's changes: each of them holds one form. Else all of `changes` is read.
+    """
     target: Field[Any, Any] = foreign_key.target_field
     value = stored_value(target, instance)
     if value is not None:
         image = {foreign_key.column: value}
-        yield in_table_of(foreign_key.model, alias) & (Q(after__contains=image) | Q(before__contains=image))
+        points_here = Q(after__contains=image) | Q(before__contains=image)
+        for has_text_key in (False, True):
+            form = Q(primary_key_int__isnull=has_text_key)
+            yield in_table_of(foreign_key.model, alias) & form & points_here
 
 
 def _fields(model: type[Model]) -> list[Any]:

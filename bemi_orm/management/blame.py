@@ -14,11 +14,22 @@ from django.utils import timezone
 from bemi_orm.conf import settings
 from bemi_orm.history.blame import Blame, blame_row
 from bemi_orm.management.log import value_text
-from bemi_orm.management.paging import Paint, paged, paint_for, write_all
+from bemi_orm.management.paging import Paint, paged, paint_for, printable, until_reader_leaves, write_all
 from bemi_orm.management.selecting import add_table, changes_of, model_of
 from bemi_orm.models import Change
+from bemi_orm.values.rowjson import ExactEncoder
 
 MAX_VALUE_WIDTH = 40
+
+
+class _ValueEncoder(ExactEncoder):
+    """Values of fields as in `bemi log --json`; what JSON has no form for is its text."""
+
+    def default(self, o: Any) -> Any:
+        try:
+            return super().default(o)
+        except TypeError:
+            return str(o)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,7 +48,8 @@ def show_blame(stdout: Any, options: dict[str, Any]) -> None:
     if not found:
         raise CommandError(f"Nothing is stored of {options['table']} {' '.join(options['key'])}.")
     if options["json"]:
-        write_all(stdout.write, map(as_json, found))
+        with until_reader_leaves(stdout):
+            write_all(stdout.write, map(as_json, found))
         return
     paint = paint_for(stdout, no_color=options["no_color"], force_color=options["force_color"])
     with paged(stdout, is_wanted=not options["no_pager"]) as write:
@@ -54,7 +66,7 @@ def as_json(blame: Blame) -> str:
         "context": change.context,
     }
     data = {"field": blame.field, "value": blame.value, "is_certain": blame.is_certain, **(found or {})}
-    return json.dumps(data, default=str)
+    return json.dumps(data, cls=_ValueEncoder)
 
 
 def as_lines(found: tuple[Blame, ...], paint: Paint) -> Iterator[str]:
@@ -108,4 +120,6 @@ def _head(blame: Blame) -> str:
 def _who(change: Change) -> str:
     """Say who it was and where, as far as the context tells."""
     names = (settings.USER_KEY, "method", "path")
-    return " ".join(str(change.context[name]) for name in names if change.context.get(name) is not None)
+    return " ".join(
+        printable(str(change.context[name])) for name in names if change.context.get(name) is not None
+    )

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from bemi_orm.choices import Operation
 from bemi_orm.diffing import UNKNOWN, FieldChange, appeared, diff_images, disappeared
-from bemi_orm.management.paging import Paint, paged, paint_for, write_all
-from bemi_orm.management.selecting import add_filters, add_table, changes_of, require_known
+from bemi_orm.management.paging import Paint, paged, paint_for, printable, until_reader_leaves, write_all
+from bemi_orm.management.selecting import add_filters, add_table, changes_of, read_count, require_known
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.values.readable import NOTHING_TEXT, UNKNOWN_TEXT
@@ -25,10 +25,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `bemi log`."""
     add_table(parser)
     parser.add_argument(
-        "key", metavar="KEY", nargs="*", help="the row's key; of several columns: all of them"
+        "key", metavar="KEY", nargs="*", default=[], help="the row's key; of several columns: all of them"
     )
     add_filters(parser)
-    parser.add_argument("-n", "--limit", type=int, metavar="COUNT", help="show no more than this many")
+    parser.add_argument("-n", "--limit", type=read_count, metavar="COUNT", help="show no more than this many")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, images and all")
     parser.add_argument("--no-pager", action="store_true", help="write straight to the terminal")
 
@@ -41,7 +41,8 @@ def show_log(stdout: Any, options: dict[str, Any]) -> None:
     require_known(options["table"])
     changes = _select(options).iterator(chunk_size=200)
     if options["json"]:
-        write_all(stdout.write, map(as_json, changes))
+        with until_reader_leaves(stdout):
+            write_all(stdout.write, map(as_json, changes))
         return
     paint = paint_for(stdout, no_color=options["no_color"], force_color=options["force_color"])
     with paged(stdout, is_wanted=not options["no_pager"]) as write:
@@ -62,12 +63,12 @@ def as_json(change: Change) -> str:
 
 def as_text(change: Change, paint: Paint) -> str:
     """Give a change as a block of lines for people; its SQL is left out."""
-    where = f"{change.operation} {change.schema}.{change.table} {change.primary_key or ''}".rstrip()
+    where = str(change)
     if change.previous_primary_key is not None:
         where += f" (was {change.previous_primary_key})"
     lines = [
         paint("yellow", f"change {change.id}"),
-        paint("bold", where),
+        paint("bold", printable(where)),
         f"Date:    {timezone.localtime(change.committed_at).isoformat(' ')}",
         *(f"Context: {line}" for line in _context_lines(change)),
         "",
@@ -78,8 +79,8 @@ def as_text(change: Change, paint: Paint) -> str:
 
 def _select(options: dict[str, Any]) -> ChangeQuerySet[Change]:
     changes = changes_of(options["table"], options["key"]).desc()
-    for lookup in options["context"]:
-        changes = changes.by_context(**lookup)
+    for condition in options["context"]:
+        changes = changes.filter(condition)
     if options["since"]:
         changes = changes.filter(committed_at__gte=options["since"])
     if options["until"]:
@@ -90,12 +91,12 @@ def _select(options: dict[str, Any]) -> ChangeQuerySet[Change]:
 def _context_lines(change: Change) -> Iterator[str]:
     shown = {key: value for key, value in change.context.items() if key != "SQL"}
     if shown:
-        yield json.dumps(shown, ensure_ascii=False, sort_keys=True)
+        yield printable(json.dumps(shown, ensure_ascii=False, sort_keys=True))
 
 
 def _diff_lines(change: Change, paint: Paint) -> Iterator[str]:
     for part in change.diff():
-        yield f"    {part.field}"
+        yield f"    {printable(part.field)}"
         if change.operation not in (Operation.CREATE, Operation.SNAPSHOT):
             yield paint("red", f"    - {value_text(part.old)}")
         if change.operation != Operation.DELETE:
@@ -107,7 +108,7 @@ def value_text(value: Any) -> str:
     """Give a value on one line, cut where it is long."""
     if value is UNKNOWN:
         return UNKNOWN_TEXT
-    text = NOTHING_TEXT if value is None else str(value).replace("\n", "\\n")
+    text = NOTHING_TEXT if value is None else printable(str(value))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Final
+from typing import Any, Final
 
 Write = Callable[[str], object]
 
 CODES: Final = {"yellow": "33", "red": "31", "green": "32", "bold": "1", "dim": "2"}
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class Paint:
@@ -38,11 +41,12 @@ def paint_for(stream: Any, *, no_color: bool, force_color: bool) -> Paint:
 def paged(stream: Any, *, is_wanted: bool) -> Iterator[Write]:
     """Give what writes a line: into PAGER (`less` by default) on a terminal, else into the stream.
 
-    To leave the pager ends the block quietly.
+    To leave the pager ends the block quietly, as does a reader of a pipe that leaves (`| head`).
     """
     pager = _start_pager() if is_wanted and stream.isatty() else None
     if pager is None:
-        yield lambda line: stream.write(line + "\n")
+        with until_reader_leaves(stream):
+            yield _writer(stream)
         return
     assert pager.stdin is not None
     try:
@@ -54,6 +58,22 @@ def paged(stream: Any, *, is_wanted: bool) -> Iterator[Write]:
         _finish(pager)
 
 
+@contextmanager
+def until_reader_leaves(stream: Any) -> Iterator[None]:
+    """End the block quietly when nobody reads the stream any more; Python manual, "Note on SIGPIPE"."""
+    try:
+        yield
+        stream.flush()
+    except BrokenPipeError:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # for what is flushed at exit
+
+
+def printable(text: str) -> str:
+    """Give a text on one line, which cannot steer the terminal: control characters become escapes."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+
+
 def write_all(write: Write, blocks: Iterable[str]) -> int:
     """Write each block as it comes, and give how many there were."""
     count = 0
@@ -63,7 +83,7 @@ def write_all(write: Write, blocks: Iterable[str]) -> int:
     return count
 
 
-def _writer(stream: IO[str]) -> Write:
+def _writer(stream: Any) -> Write:
     return lambda line: stream.write(line + "\n")
 
 

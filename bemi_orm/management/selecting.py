@@ -6,8 +6,10 @@ import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from difflib import get_close_matches
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from django.apps import apps
@@ -15,24 +17,22 @@ from django.core.management import CommandError
 from django.db import connections
 from django.db.models import Model, Q
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from bemi_orm.conf import settings
 from bemi_orm.history.keys import RowKey
 from bemi_orm.history.locations import in_table_of
 from bemi_orm.history.rowhistory import IsOfRow, key_is
 from bemi_orm.models import Change
+from bemi_orm.periods import parse_moment
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rows import key_text
 
-_AGO: Final = re.compile(r"(\d+) *(s|m|h|d|w|seconds?|minutes?|hours?|days?|weeks?)(?: +ago)?")
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
 _IS_LIVE: Final = (
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c "
     "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "WHERE c.relkind IN ('r', 'p') AND c.relname = %s AND n.nspname = COALESCE(%s, n.nspname))"
 )
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def add_table(parser: ArgumentParser) -> None:
@@ -42,11 +42,11 @@ def add_table(parser: ArgumentParser) -> None:
 
 def add_filters(parser: ArgumentParser) -> None:
     """Declare what narrows the changes."""
-    when = 'a time such as "2026-01-31 18:00" (in TIME_ZONE unless it names one), or "2 days ago"'
-    parser.add_argument("--since", type=parse_moment, metavar="TIME", help=f"committed from then on: {when}")
-    parser.add_argument("--until", type=parse_moment, metavar="TIME", help="committed before then")
+    when = '"2h", "2 days ago", "yesterday", "2026-01-31 18:00" (in TIME_ZONE unless it names one)'
+    parser.add_argument("--since", type=read_moment, metavar="TIME", help=f"committed from then on: {when}")
+    parser.add_argument("--until", type=read_moment, metavar="TIME", help="committed before then")
     parser.add_argument(
-        "--context", action="append", default=[], type=parse_context, metavar="KEY=VALUE",
+        "--context", action="append", default=[], type=read_context, metavar="KEY=VALUE",
         help="with this value in the context, such as user_id=7 or request.method=POST; may be repeated",
     )  # fmt: skip
 
@@ -87,23 +87,32 @@ def require_known(table: str) -> None:
     raise CommandError(f"{table} is no model, no table, and nothing is stored of it.{hint}")
 
 
-def parse_moment(text: str) -> datetime:
-    """Give an aware moment for a date, a time, or a time span back from now."""
-    if match := _AGO.fullmatch(text.strip()):
-        return timezone.now() - timedelta(**{_UNITS[match[2][0]]: int(match[1])})
+def read_moment(text: str) -> datetime:
+    """Give the moment that an argument means, in the time zone of the project; see `parse_moment`."""
     try:
-        moment = parse_datetime(text) or datetime.combine(parse_date(text) or _no_moment(text), time.min)
-    except ValueError:
-        moment = _no_moment(text)
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        return parse_moment(text, datetime.now(timezone.get_default_timezone()))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
-def parse_context(text: str) -> dict[str, Any]:
-    """Give the look-up for `key.key=value`; the value is JSON, or else a text."""
+def read_context(text: str) -> Q:
+    """Give the condition for `key.key=value`; the value is JSON, or else a text."""
     path, equals, value = text.partition("=")
     if not path or not equals:
         raise ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as user_id=7")
-    return {f"{path.replace('.', '__')}__in": _forms(value)}
+    keys = path.split(".")
+    return reduce(or_, (Q(context__contains=_nest(keys, form)) for form in _forms(value)))
+
+
+def read_count(text: str) -> int:
+    """Give a number of changes."""
+    if not (text.isascii() and text.isdecimal()):
+        raise ArgumentTypeError(f"{text!r} is not a number of changes, such as 20")
+    return int(text)
+
+
+def _nest(keys: Sequence[str], value: Any) -> Any:
+    return reduce(lambda inner, key: {key: inner}, reversed(keys), value)
 
 
 def _forms(value: str) -> list[Any]:
@@ -111,10 +120,6 @@ def _forms(value: str) -> list[Any]:
         return [json.loads(value), value]
     except ValueError:
         return [value]
-
-
-def _no_moment(text: str) -> Any:
-    raise ArgumentTypeError(f'{text!r} is not a time, such as "2026-01-31 18:00" or "2 days ago"')
 
 
 def _in_table(name: str) -> Q:

@@ -34,25 +34,28 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'BEMI1', MESSAGE = reason;
 END $$;
 
--- Views show a uuid key as its text, so that conditions and joins reach the index on the text. These are
--- inlined, and compare texts.
-CREATE FUNCTION bemi_time_travel.equal(text, uuid) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN $1 OPERATOR(pg_catalog.=) ($2::text COLLATE "C");
-
-CREATE FUNCTION bemi_time_travel.equal(uuid, text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ($1::text COLLATE "C") OPERATOR(pg_catalog.=) $2;
-
-CREATE FUNCTION bemi_time_travel.unequal(text, uuid) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN $1 OPERATOR(pg_catalog.<>) ($2::text COLLATE "C");
-
-CREATE FUNCTION bemi_time_travel.unequal(uuid, text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ($1::text COLLATE "C") OPERATOR(pg_catalog.<>) $2;
-
-CREATE OPERATOR bemi_time_travel.= (FUNCTION = bemi_time_travel.equal, LEFTARG = text, RIGHTARG = uuid);
-CREATE OPERATOR bemi_time_travel.= (FUNCTION = bemi_time_travel.equal, LEFTARG = uuid, RIGHTARG = text);
-CREATE OPERATOR bemi_time_travel.<> (FUNCTION = bemi_time_travel.unequal, LEFTARG = text, RIGHTARG = uuid);
-CREATE OPERATOR bemi_time_travel.<> (FUNCTION = bemi_time_travel.unequal, LEFTARG = uuid, RIGHTARG = text);
+-- Views show uuids as texts, so that conditions and joins reach the index on the text of a key. With these a
+-- uuid compares with them; they are inlined, and compare texts, whose order is that of the uuids.
+DO $$
+DECLARE
+    operation record;
+BEGIN
+    FOR operation IN
+        SELECT * FROM (VALUES
+            ('equal', '='), ('unequal', '<>'), ('less', '<'), ('not_more', '<='), ('more', '>'), ('not_less', '>=')
+        ) AS o (name, sign)
+    LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION bemi_time_travel.%1$I(text, uuid) RETURNS boolean '
+            'LANGUAGE sql IMMUTABLE PARALLEL SAFE '
+            'RETURN $1 OPERATOR(pg_catalog.%2$s) ($2::text COLLATE "C"); '
+            'CREATE FUNCTION bemi_time_travel.%1$I(uuid, text) RETURNS boolean '
+            'LANGUAGE sql IMMUTABLE PARALLEL SAFE '
+            'RETURN ($1::text COLLATE "C") OPERATOR(pg_catalog.%2$s) $2; '
+            'CREATE OPERATOR bemi_time_travel.%2$s '
+            '(FUNCTION = bemi_time_travel.%1$I, LEFTARG = text, RIGHTARG = uuid); '
+            'CREATE OPERATOR bemi_time_travel.%2$s '
+            '(FUNCTION = bemi_time_travel.%1$I, LEFTARG = uuid, RIGHTARG = text)',
+            operation.name, operation.sign);
+    END LOOP;
+END $$;

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.contrib.postgres.fields import ArrayField
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import NOT_PROVIDED, Field, ForeignObject, Model
+from django.db.models import NOT_PROVIDED, Field, Model
 
 from bemi_orm.conf import settings
 from bemi_orm.history.states import literal
@@ -19,7 +19,7 @@ from bemi_orm.values.renames import former_columns
 SCHEMA: Final = "bemi_time_travel"
 
 KEY_TEXT_TYPES: Final = ("text", "character varying", "varchar", "uuid")
-"""Keys that a view shows as their text, as a cast would hide the index; `travel_schema.sql` is for uuid."""
+"""Keys that a view shows as their text, as a cast would hide the index; other uuids follow them."""
 
 _SAFE_DEFAULTS: Final = (dict, list, str, bool, int)
 _LENGTH: Final = re.compile(r"^(varchar|character varying|numeric)\(.*?\)")
@@ -46,13 +46,6 @@ def columns_of(model: type[Model]) -> tuple[Column, ...]:
     return tuple(_column(field, connection) for field in model._meta.local_concrete_fields)
 
 
-def is_uuid(field: Any) -> bool:
-    """Whether values of the field, or of the one that it points to, are UUIDs."""
-    while isinstance(field, ForeignObject):
-        field = field.target_field
-    return getattr(field, "get_internal_type", str)() == "UUIDField"
-
-
 def image_sql(column: Column, unknown: Callable[[str], str], exists: Callable[[str], bool]) -> str:
     """Give the expression for a column's value in `c.after`.
 
@@ -61,9 +54,12 @@ def image_sql(column: Column, unknown: Callable[[str], str], exists: Callable[[s
     stored = ", ".join(f"c.after -> {literal(name)}" for name in (column.name, *column.former))
     value = f"COALESCE({stored}, {unknown(column.default or 'NULL')})"
     kind = column.type if exists(column.type) else "text"
+    if kind == "uuid":  # in the order of uuids, whatever the database's collation
+        return f"({value} #>> '{{}}') COLLATE \"C\""
     if kind in ("json", "jsonb"):
         return f"NULLIF({value}, 'null')::{kind}"
     if kind.endswith("]"):
+        kind = kind.replace("uuid", "text") if kind.startswith("uuid[") else kind
         return f"(SELECT r.v FROM jsonb_to_record(jsonb_build_object('v', {value})) AS r (v {kind}))"
     return f"({value} #>> '{{}}')::{kind}"
 

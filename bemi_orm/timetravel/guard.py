@@ -15,8 +15,10 @@ from django.db.utils import DatabaseError
 from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
 from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.creating import quoted
 from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
-from bemi_orm.timetravel.views import past_models, quoted, view_name
+from bemi_orm.timetravel.uuids import casts_to_texts, to_texts
+from bemi_orm.timetravel.views import past_models, view_name
 from bemi_orm.transport.drivers import statement_text
 from bemi_orm.transport.statements import find_write
 from bemi_orm.transport.tokens import tokenize
@@ -25,6 +27,8 @@ Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
 _REFUSED: Final = "BEMI1"
 _READ_ONLY: Final = "25006"
+_ABORTED: Final = "25P02"
+_IN_ERROR: Final = 3  # PQTRANS_INERROR, the same number in both drivers
 
 _IDENTIFIER: Final = re.compile(r'"[^"]*(?:""[^"]*)*"|[\w$]+')
 _DOT: Final = re.compile(r"\s*(?:--.*|/\*.*)?\.", re.DOTALL)
@@ -59,6 +63,16 @@ def hold(connection: BaseDatabaseWrapper, journey: Journey) -> Iterator[None]:
             _holders[connection] = outer
 
 
+def mend_held(connection: BaseDatabaseWrapper) -> None:
+    """Take back that Django holds the transaction for broken, where the connection is in the past and is not.
+
+    It does so where an atomic block ends by an exception, such as a refused write, for which nothing
+    was sent. Of a read-only transaction nothing is left half done.
+    """
+    if connection in _holders and connection.needs_rollback and connection.connection is not None:
+        connection.set_rollback(connection.connection.info.transaction_status == _IN_ERROR)
+
+
 def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Run the statement if it is answered from the time that its caller is in; else raise."""
     journey, holder = running_journey.get(), _holders.get(context["connection"])
@@ -66,23 +80,25 @@ def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str
         return execute(sql, params, many, context)
     text = statement_text(sql, context["cursor"].cursor) or ""
     if journey is not None and holder is journey:
+        mend_held(context["connection"])
         if sql is not ENTER:
             _refuse_leaving(text, params)
-        return _ask_past(journey, text, lambda text: execute(text, params, many, context))
+        return _ask_past(journey, text, lambda text: execute(text, to_texts(params), many, context))
     if holder is not None:
         raise TimeTravelError(
             f"The connection {context['connection'].alias!r} is in the past for another task of this thread. "
             "Tasks that run at the same time as time_travel() cannot share its connection."
         )
-    _refuse_present(text, context["connection"].alias)
+    assert journey is not None
+    _refuse_present(text, context["connection"].alias, journey.readers)
     return execute(sql, params, many, context)
 
 
 def _ask_past(journey: Journey, text: str, execute: Callable[[str], Any]) -> Any:
     _refuse_write(text)
-    text = _with_views(text)
+    text = casts_to_texts(_with_views(text))
     _refuse_escapes(text)
-    if live := _find_live(text, journey.schemas):
+    if live := _find_live(text, journey.schemas, journey.readers):
         raise TimeTravelError(f"{live} is the live table. Leave the schema out, to read it as it was.")
     try:
         return execute(text)
@@ -150,11 +166,11 @@ def _refuse_escapes(text: str) -> None:
         previous = token
 
 
-def _refuse_present(text: str, alias: str) -> None:
+def _refuse_present(text: str, alias: str, readers: tuple[str, ...]) -> None:
     """Let other databases answer only what has no past, such as sessions."""
     _refuse_write(text)
     _refuse_escapes(text)
-    if match := _table_names().search(text):
+    if match := _table_names(readers).search(text):
         raise TimeTravelError(
             f"The live table {match[0]} would be read from {alias!r} inside time_travel(). Use the alias of "
             "BEMI_DATABASE, to which the router sends queries that name none."
@@ -168,6 +184,11 @@ def _explain(error: DatabaseError) -> None:
         raise TimeTravelError(str(error).splitlines()[0]) from error
     if state == _READ_ONLY:
         raise PastIsReadOnlyError(f"The past cannot be changed: {str(error).splitlines()[0]}.") from error
+    if state == _ABORTED:
+        raise TimeTravelError(
+            "The server refused an earlier query of this time_travel(), and answers no more. Leave it and "
+            "enter again, or put a query that may fail into transaction.atomic()."
+        ) from error
 
 
 def _with_views(text: str) -> str:
@@ -186,13 +207,13 @@ def _qualified_tables() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _find_live(text: str, schemas: tuple[str, ...]) -> str | None:
-    """Give the first table of a model under the name of its schema, also where comments are in between."""
-    if match := _live_tables(schemas).search(text):
+def _find_live(text: str, schemas: tuple[str, ...], readers: tuple[str, ...]) -> str | None:
+    """Give the first live table or view under the name of its schema, also where comments are in between."""
+    if match := _live_tables(schemas, readers).search(text):
         return match[0]
     if "--" not in text and "/*" not in text:
         return None
-    is_schema, is_table = _exact(_schemas(schemas)), _exact(_names())
+    is_schema, is_table = _exact(_schemas(schemas)), _exact(_names(readers))
     before, end = "", 0
     for token in tokenize(text):
         found = _IDENTIFIER.match(text, token.position)
@@ -204,9 +225,9 @@ def _find_live(text: str, schemas: tuple[str, ...]) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _live_tables(schemas: tuple[str, ...]) -> re.Pattern[str]:
+def _live_tables(schemas: tuple[str, ...], readers: tuple[str, ...]) -> re.Pattern[str]:
     """Match a table of a model under the name of its schema, in strings too."""
-    schema, table = _any(_schemas(schemas)), _any(_names())
+    schema, table = _any(_schemas(schemas)), _any(_names(readers))
     return re.compile(
         rf'(?:"(?:{schema})"|(?<!["\w])(?i:{schema}))\s*\.\s*(?:"(?:{table})"|(?i:{table})(?!["\w]))'
     )
@@ -218,8 +239,8 @@ def _exact(names: Iterable[str]) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
-def _table_names() -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{_any(_names())})(?!\w)", re.IGNORECASE)
+def _table_names(readers: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{_any(_names(readers))})(?!\w)", re.IGNORECASE)
 
 
 def _schemas(schemas: tuple[str, ...]) -> list[str]:
@@ -227,8 +248,8 @@ def _schemas(schemas: tuple[str, ...]) -> list[str]:
     return sorted({*schemas, *filter(None, named)})
 
 
-def _names() -> list[str]:
-    return [split_table(db_table)[1] for db_table in past_models()]
+def _names(readers: tuple[str, ...]) -> list[str]:
+    return [*(split_table(db_table)[1] for db_table in past_models()), *readers]
 
 
 def _any(names: Iterable[str]) -> str:

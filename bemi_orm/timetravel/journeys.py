@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import Model
+
+if TYPE_CHECKING:
+    from bemi_orm.history.moments import Bound
 
 # The names that the views do not have, such as those of functions, are looked up where they always are.
 ENTER: Final = (
@@ -23,10 +26,14 @@ class Journey:
 
     schemas: those of the search path outside, where the live tables are.
     tables: the `db_table` of each model that is read from the past.
+    bound: the last change that belongs to the moment.
+    readers: names of views of the project that read live tables.
     """
 
     schemas: tuple[str, ...]
     tables: frozenset[str]
+    bound: Bound
+    readers: tuple[str, ...] = ()
 
 
 running_journey: ContextVar[Journey | None] = ContextVar("bemi_orm_journey", default=None)

@@ -16,12 +16,15 @@ from bemi_orm.exceptions import SetupError
 from bemi_orm.history.states import literal
 from bemi_orm.operations import find_table, read_sql
 from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.creating import quoted
+from bemi_orm.timetravel.readers import reader_refusals
 from bemi_orm.timetravel.views import (
     Place,
+    model_refusal_sql,
     past_models,
-    quoted,
-    refusal_sql,
     stale_views,
+    view_comments,
+    view_name,
     view_sql,
 )
 
@@ -37,6 +40,7 @@ _PLACES: Final = """
     JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(name)
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 """
+_TABLES: Final = ("r", "p")  # ordinary and partitioned, as pg_class.relkind has it
 _COMMENT: Final = "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace(%s), 'pg_namespace')"
 
 
@@ -66,8 +70,8 @@ def plan_views(is_tracked: IsTracked) -> ViewPlan:
 
     is_tracked: takes schema and table. Models whose table has no history get a view that refuses to be read.
     """
-    views = list(_views(is_tracked))
-    script = "\n".join([read_sql("travel_schema.sql"), *views])
+    views, refusals = _views(is_tracked)
+    script = "\n".join([read_sql("travel_schema.sql"), *views, *refusals])
     mark = f"bemi_orm {hashlib.sha256(script.encode()).hexdigest()[:32]}"
     script += f"\nGRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO PUBLIC;"
     script += f"\nCOMMENT ON SCHEMA {SCHEMA} IS {literal(mark)};"
@@ -75,16 +79,27 @@ def plan_views(is_tracked: IsTracked) -> ViewPlan:
     with connection.cursor() as cursor:
         cursor.execute(_COMMENT, [SCHEMA])
         (found,) = cursor.fetchone()
-    return ViewPlan(script, len(views), found != mark or bool(stale_views(connection)))
+    return ViewPlan(script, len(views), found != mark or bool(stale_views(view_comments(connection))))
 
 
-def _views(is_tracked: IsTracked) -> Iterator[str]:
-    changes, exists = _changes_table(), _type_lookup()
-    places = _places()
+def _views(is_tracked: IsTracked) -> tuple[list[str], list[str]]:
+    exists, places = _type_lookup(), _places()
+    views = list(_model_views(is_tracked, places, exists))
+    tables = [
+        f"{quoted(place.schema)}.{quoted(place.table)}" for place, kind in places.values() if kind in _TABLES
+    ]
+    taken = {view_name(model) for model in past_models().values()}
+    return views, list(reader_refusals(tables, taken, exists=exists))
+
+
+def _model_views(
+    is_tracked: IsTracked, places: dict[str, tuple[Place, str]], exists: Callable[[str], bool]
+) -> Iterator[str]:
+    changes = _changes_table()
     for db_table, model in sorted(past_models().items()):
         place, kind = places.get(db_table, (None, ""))
         if reason := _why_not(db_table, place, kind, is_tracked):
-            yield refusal_sql(model, reason, exists=exists)
+            yield model_refusal_sql(model, reason, exists=exists)
         elif place is not None:
             yield view_sql(model, place, changes=changes, exists=exists)
 
@@ -93,7 +108,7 @@ def _why_not(db_table: str, place: Place | None, kind: str, is_tracked: IsTracke
     if place is None:
         return f"{db_table} does not exist. Run: manage.py migrate && manage.py bemi setup"
     name = f"{place.schema}.{place.table}"
-    if kind not in ("r", "p"):
+    if kind not in _TABLES:
         return f"{name} is no table, so it has no history of its own; ask for the tables that it reads."
     if not is_tracked(place.schema, place.table):
         return f"{name} is not tracked (BEMI_TRACK, BEMI_IGNORE), so nothing is known of its past."

@@ -17,9 +17,11 @@ from bemi_orm.history.captured import Wait
 from bemi_orm.history.moments import Bound, Moment, resolve
 from bemi_orm.timetravel.columns import SCHEMA
 from bemi_orm.timetravel.dialect import speaking_to_views
-from bemi_orm.timetravel.guard import hold
+from bemi_orm.timetravel.guard import hold, mend_held
 from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
-from bemi_orm.timetravel.views import past_models, stale_views
+from bemi_orm.timetravel.kept import watch_instances
+from bemi_orm.timetravel.readers import refused_schemas
+from bemi_orm.timetravel.views import past_models, stale_views, view_comments
 
 _SCHEMAS: Final = "SELECT pg_catalog.current_schemas(false)::text[]"
 
@@ -73,32 +75,36 @@ class TimeTravel:
         running_journey.reset(self._token)
 
     def _open(self) -> Journey:
+        watch_instances()
         past_models()  # asks the routers, which answer otherwise inside
         bound = resolve(self._moment, wait=self._wait)
         connection = connections[settings.DATABASE]
+        mend_held(connection)  # else there would be no savepoint to go back to
         with ExitStack() as stack:
             stack.enter_context(transaction.atomic(using=connection.alias))
             stack.callback(connection.set_rollback, True)  # the settings are as before again
-            _check_views(connection)
-            journey = _begin(connection, bound)
+            journey = _begin(connection, bound, _checked_views(connection))
             stack.enter_context(speaking_to_views(connection))
             stack.enter_context(hold(connection, journey))
             self._stack = stack.pop_all()
         return journey
 
 
-def _begin(connection: BaseDatabaseWrapper, bound: Bound) -> Journey:
+def _begin(connection: BaseDatabaseWrapper, bound: Bound, comments: dict[str, str]) -> Journey:
     with connection.cursor() as cursor:
         cursor.execute(_SCHEMAS)
         (schemas,) = cursor.fetchone()
         cursor.execute(ENTER, [str(bound.position), str(bound.ordinal), SCHEMA])
-    live = tuple(name for name in schemas if name != SCHEMA)
-    return Journey(live, frozenset(past_models()))
+    refused = {name: found for name, comment in comments.items() if (found := refused_schemas(comment))}
+    live = {name for name in schemas if name != SCHEMA}.union(*refused.values())
+    return Journey(tuple(sorted(live)), frozenset(past_models()), bound, tuple(sorted(refused)))
 
 
-def _check_views(connection: BaseDatabaseWrapper) -> None:
-    if stale := stale_views(connection):
+def _checked_views(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    comments = view_comments(connection)
+    if stale := stale_views(comments):
         raise TimeTravelError(
             f"The views of the past are missing or older than the models of: {', '.join(stale)}. "
             "Run: manage.py bemi setup"
         )
+    return comments

@@ -18,12 +18,13 @@ from bemi_orm.history.liveness import Terms, alive
 from bemi_orm.history.states import endings_of, has_integer_key, literal
 from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import KEY_TEXT_TYPES, SCHEMA, Column, columns_of, image_sql, key_sql
+from bemi_orm.timetravel.creating import create_view, quoted, refusal_sql
 from bemi_orm.values.renames import former_tables
 
 LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
 """Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised when views of an earlier release have to be made again."""
 
 _COMMENTS: Final = (
@@ -79,11 +80,15 @@ def digest(model: type[Model]) -> str:
     return f"bemi_orm {hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
-def stale_views(connection: BaseDatabaseWrapper) -> list[str]:
-    """Give the names of the views that are missing or older than their models, by their comments."""
+def view_comments(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Give the views that there are, and the comment of each."""
     with connection.cursor() as cursor:
         cursor.execute(_COMMENTS, [SCHEMA])
-        found = dict(cursor.fetchall())
+        return {name: comment or "" for name, comment in cursor.fetchall()}
+
+
+def stale_views(found: Mapping[str, str]) -> list[str]:
+    """Give the names of the views that are missing or older than their models, by their comments."""
     expected = {view_name(model): digest(model) for model in past_models().values()}
     return sorted(name for name, mark in expected.items() if found.get(name) != mark)
 
@@ -104,7 +109,8 @@ def view_sql(model: type[Model], place: Place, *, changes: str, exists: Callable
     elif _has_text_key(model):
         conditions.append("c.primary_key_int IS NULL")
     where = "\n    AND ".join(conditions)
-    return _create(model, f"SELECT\n    {columns}\nFROM {changes} c\nWHERE {where}")
+    query = f"SELECT\n    {columns}\nFROM {changes} c\nWHERE {where}"
+    return create_view(view_name(model), query, digest(model))
 
 
 def _has_text_key(model: type[Model]) -> bool:
@@ -112,27 +118,10 @@ def _has_text_key(model: type[Model]) -> bool:
     return any(key == [column.name] and column.type in KEY_TEXT_TYPES for column in columns_of(model))
 
 
-def refusal_sql(model: type[Model], reason: str, *, exists: Callable[[str], bool]) -> str:
-    """Give the statements that make a view which refuses to be read, and says why."""
-    columns = (
-        f"NULL::{column.type if exists(column.type) else 'text'} AS {quoted(column.name)}"
-        for column in columns_of(model)
-    )
-    return _create(model, f"SELECT {', '.join(columns)} FROM {SCHEMA}.refuse({literal(reason)})")
-
-
-def quoted(name: str) -> str:
-    """Give an identifier in double quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _create(model: type[Model], query: str) -> str:
-    """What a role sees by a view is what it may see of `changes`."""
-    view = f"{SCHEMA}.{quoted(view_name(model))}"
-    return (
-        f"CREATE VIEW {view} WITH (security_invoker = true) AS\n{query};\n"
-        f"COMMENT ON VIEW {view} IS {literal(digest(model))};\n"
-    )
+def model_refusal_sql(model: type[Model], reason: str, *, exists: Callable[[str], bool]) -> str:
+    """Give the statements that make a view of a model's columns which refuses to be read, and says why."""
+    columns = {column.name: column.type for column in columns_of(model)}
+    return refusal_sql(view_name(model), columns, reason, digest(model), exists=exists)
 
 
 def _is_of(alias: str, model: type[Model], place: Place) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -27,12 +28,14 @@ class ExactDecoder(json.JSONDecoder):
 class ExactEncoder(json.JSONEncoder):
     """Encodes what a row may hold as `to_jsonb` does, so that containment finds it.
 
-    A Decimal is a number with its scale, NaN and Infinity a string; date, time and UUID are their text;
+    A Decimal is a number with its scale; NaN and Infinity are strings; date, time and UUID are their text;
     an aware datetime is moved to UTC. Anything else that JSON has no form for is a TypeError.
     """
 
     def encode(self, o: Any) -> str:
         """Give the JSON text; the standard encoder has no way to write a number from its digits."""
+        if isinstance(o, float) and not math.isfinite(o):
+            o = Decimal(o)  # PostgreSQL's spelling
         if isinstance(o, Decimal):
             return format(o, "f") if o.is_finite() else json.dumps(str(o))
         if isinstance(o, dict):

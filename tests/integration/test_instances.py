@@ -7,6 +7,7 @@ import uuid
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 
 import pytest
 from django.contrib.postgres.fields import (
@@ -22,8 +23,10 @@ from django.db.backends.postgresql.psycopg_any import DateRange, DateTimeTZRange
 from django.db.models.functions import Upper
 from django.test.utils import isolate_apps
 
+from bemi_orm.diffing import FieldChange
 from bemi_orm.exceptions import HistoricInstanceError
 from bemi_orm.values.drivervalues import driver_value
+from bemi_orm.values.fielddiffs import diff_rows
 from bemi_orm.values.instances import instance_from, is_historic, values_from
 from bemi_orm.values.rowjson import ExactDecoder
 from tests.integration.rows import row_image
@@ -119,6 +122,34 @@ def test_p21_field_has_the_value_that_the_orm_reads(field, value, django_assert_
             assert past.value == expected
             assert type(past.value) is type(expected)
         assert past.bemi_extra == {}
+
+
+class Mood(Enum):
+    SAD = "sad"
+    GLAD = "glad"
+
+
+class MoodField(models.Field):
+    """An enum of PostgreSQL in the column, and one of Python in the attribute."""
+
+    def db_type(self, connection):
+        return "mood"
+
+    def get_prep_value(self, value):
+        return value and value.value
+
+    def from_db_value(self, value, expression, connection):
+        return value and Mood(value)
+
+
+def test_p21_enum_of_the_database_and_of_python():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TYPE mood AS ENUM ('sad', 'glad')")
+    with table_with(value=MoodField()) as model:
+        image = row_image(model.objects.create(value=Mood.SAD))
+        assert instance_from(model, image).value is Mood.SAD
+        change = FieldChange("value", Mood.SAD, Mood.GLAD)
+        assert diff_rows(model, image, image | {"value": "glad"}) == (change,)
 
 
 @pytest.mark.parametrize("field", [pytest.param(case[1], id=case[0]) for case in CASES])

@@ -1,7 +1,8 @@
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.exceptions import FieldError
 
-from bemi_orm import BemiMixin
+from bemi_orm import BemiMixin, Change
 from bemi_orm.diffing import UNKNOWN
 from tests.integration.rows import store
 from tests.todos.models import Document, Seat, SpecialDocument, Todo
@@ -115,3 +116,26 @@ def test_bq7_unsaved_instance_has_no_history_and_costs_no_query(
 def test_mixin_has_neither_fields_nor_a_model():
     assert not hasattr(BemiMixin, "_meta")
     assert BemiMixin not in {field.model for field in Todo._meta.get_fields()}
+
+
+def test_async_names_give_the_same(todo):
+    history_of(todo)
+    row, created, *_ = Todo(pk=todo.pk), *todo.bemi_history()
+    row._state.adding = False
+
+    async def ask():
+        return [
+            await row.bemi_ablame(),
+            await row.bemi_adiff(created),
+            (await row.bemi_aas_of(created)).task,
+            [change.pk async for change in await Change.objects.for_model(Todo).aas_of(created)],
+            [await change.areadable_diff() async for change in row.bemi_history()],
+        ]
+
+    assert async_to_sync(ask)() == [
+        row.bemi_blame(),
+        row.bemi_diff(created),
+        row.bemi_as_of(created).task,
+        ids(Change.objects.for_model(Todo).as_of(created)),
+        [change.readable_diff() for change in row.bemi_history()],
+    ]

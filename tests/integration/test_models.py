@@ -100,6 +100,8 @@ def test_c2_number_beyond_the_limit_of_python_ints_can_be_read():
         ("1.10::numeric", Decimal("1.10")),
         ("1.10::numeric", Decimal("1.1")),
         ("'NaN'::numeric", Decimal("NaN")),
+        ("'NaN'::float8", float("nan")),
+        ("'-Infinity'::float8", float("-inf")),
         ("9007199254740993", 9007199254740993),
         ("timestamptz '2026-01-02 03:04:05.120000+00'", datetime(2026, 1, 2, 3, 4, 5, 120000, UTC)),
         ("timestamptz '2026-01-02 03:04:05+00'", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
@@ -164,11 +166,11 @@ def test_changes_are_never_written(name, write):
     assert Change.objects.get().pk == change_id
 
 
-def test_only_the_permission_to_view_exists():
+def test_no_permission_to_write_exists():
     codenames = Permission.objects.filter(content_type__app_label="bemi_orm").values_list(
         "codename", flat=True
     )
-    assert list(codenames) == ["view_change"]
+    assert set(codenames) == {"view_change", "view_masked", "revert_change"}
 
 
 def test_text_of_a_change_has_no_row_value():

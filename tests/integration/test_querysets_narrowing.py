@@ -44,6 +44,12 @@ def test_by_user_with_a_key_that_is_no_number():
     assert ids(Change.objects.by_user(Document(pk=key))) == [expected]
 
 
+def test_by_user_with_a_text_of_digits_that_no_number_has():
+    expected = store(context={"user_id": "007"})
+    store(context={"user_id": 7})
+    assert ids(Change.objects.by_user("007")) == [expected]
+
+
 @pytest.mark.parametrize("nobody", [AnonymousUser(), User(), None])
 def test_by_user_without_a_key_is_nothing_and_no_query(nobody, django_assert_num_queries):
     store(context={"user_id": None})

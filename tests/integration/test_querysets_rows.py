@@ -293,6 +293,19 @@ def many_changes():
         cursor.execute("ANALYZE changes")
 
 
+@pytest.mark.parametrize("which", ["m2m", "related"])
+def test_links_and_children_are_looked_for_in_their_tables_alone(many_changes, which):
+    """All of `changes` is not read, whatever form the keys of these tables have."""
+    explained = plan(
+        Change.objects.for_instance(at(4, TodoList if which == "related" else Tag), **{which: True})
+    )
+    assert "BitmapOr" in explained
+    assert (
+        f"Index Cond: ((\"table\" = '{'todos_todo' if which == 'related' else 'todos_todo_tags'}'"
+        in explained
+    )
+
+
 def test_moves_of_a_key_reach_the_indexes(many_changes, django_assert_num_queries):
     explained = Change.objects.for_instance(at(1000)).explain()
     assert "changes_default_table_primary_key_int_position_ordinal_idx" in explained

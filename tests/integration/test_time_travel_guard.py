@@ -308,7 +308,7 @@ def test_a_table_that_is_not_tracked_raises(settings):
         then = rename_once(trail)
         with time_travel(then):
             assert names() == ["old"]
-            for ask in (Seat.objects.count, lambda: list(Seat.objects.all())):
+            for ask in (Seat.objects.count, lambda: list(Seat.objects.filter(row="a", number__gt=1))):
                 with (
                     pytest.raises(TimeTravelError, match=r"public\.todos_seat is not tracked"),
                     transaction.atomic(),
@@ -350,3 +350,74 @@ def test_a_view_shows_no_more_than_the_rights_on_changes(beside, reader):
     with pytest.raises(ProgrammingError, match="permission denied for table changes"):
         beside.execute("SELECT * FROM bemi_time_travel.todos_todolist")
     beside.execute("RESET bemi_orm.position; RESET bemi_orm.ordinal")
+
+
+@pytest.mark.parametrize("write", [write for name, write in WRITES.items() if name != "session"])
+def test_after_a_refused_write_the_block_goes_on(trail, write):
+    """Django marks the transaction as broken, for which nothing was sent."""
+    then = rename_once(trail)
+    newest = Change.objects.desc()[0]
+    with time_travel(then):
+        with pytest.raises(PastIsReadOnlyError):
+            write()
+        assert names() == ["old"]
+        with pytest.raises(PastIsReadOnlyError), transaction.atomic(using=trail.alias):
+            write()
+        assert names() == ["old"]
+        with pytest.raises(PastIsReadOnlyError):
+            write()
+        with time_travel(newest):
+            assert names() == ["new"]
+        assert names() == ["old"]
+    assert names() == ["new"]
+
+
+def test_after_an_error_of_the_server_the_block_says_how_to_go_on(beside):
+    then = rename_once(beside)
+    with time_travel(then):
+        with pytest.raises(PastIsReadOnlyError), transaction.atomic():
+            beside.execute("SELECT nextval('todos_todo_id_seq')")
+        assert names() == ["old"]
+        with pytest.raises(PastIsReadOnlyError):
+            beside.execute("SELECT nextval('todos_todo_id_seq')")
+        with pytest.raises(TimeTravelError, match=r"put a query that may fail into transaction\.atomic"):
+            names()
+    assert names() == ["new"]
+
+
+@pytest.fixture
+def readers(request):
+    """Views of the project over tracked tables, one of them in a schema that is not searched."""
+    trail = request.getfixturevalue(getattr(request, "param", "beside"))
+    trail.execute(
+        "CREATE SCHEMA reports; CREATE VIEW todo_lists AS SELECT id, name FROM todos_todolist; "
+        "CREATE MATERIALIZED VIEW reports.list_names AS SELECT name FROM todo_lists; "
+        "CREATE VIEW settings AS SELECT 1 AS one"
+    )
+    call_command("bemi", "setup", verbosity=0)
+    yield trail
+    trail.execute("DROP SCHEMA reports CASCADE; DROP VIEW todo_lists, settings CASCADE")
+
+
+def test_views_of_the_project_raise(readers):
+    then = rename_once(readers)
+    with time_travel(then):
+        for query, message in {
+            "SELECT name FROM todo_lists WHERE id > 0": "todo_lists is a view, which always reads the live",
+            "SELECT name FROM list_names": "list_names is a view, which always",
+            "SELECT name FROM Public.todo_lists": "live table",
+            'SELECT name FROM reports."list_names"': "live table",
+        }.items():
+            with pytest.raises(TimeTravelError, match=message), transaction.atomic():
+                readers.fetch(query)
+        assert readers.fetch("SELECT one FROM settings") == [(1,)]
+    assert readers.fetch("SELECT name FROM todo_lists") == [("new",)]
+
+
+@pytest.mark.parametrize("readers", ["apart"], indirect=True)
+def test_views_of_the_project_raise_in_the_live_database(readers):
+    then = rename_once(readers)
+    with time_travel(then):
+        for alias, message in (("default", "live table todo_lists would be"), ("other", "is a view, which")):
+            with pytest.raises(TimeTravelError, match=message), transaction.atomic(using=alias):
+                readers.fetch("SELECT name FROM todo_lists", alias)

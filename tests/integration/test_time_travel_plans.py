@@ -92,3 +92,30 @@ def test_p19_look_ups_by_key_reach_the_index(trail, newest, query):
 def test_p19_as_of_reaches_the_index(newest):
     found = Change.objects.for_model(Todo).filter(primary_key_int=7).as_of(newest).explain()
     assert not scans(found), found
+
+
+PAGES = {
+    "integer": lambda key: Todo.objects.filter(pk__gt=4000),
+    "text": lambda key: Tag.objects.filter(pk__gt="tag 7"),
+    "uuid": lambda key: Document.objects.filter(pk__gt=key),
+    "first by text": lambda key: Tag.objects.all(),
+    "first by uuid": lambda key: Document.objects.all(),
+}
+
+
+@pytest.mark.parametrize("order", ["pk", "-pk"])
+@pytest.mark.parametrize("query", PAGES.values(), ids=PAGES)
+def test_p19_the_index_can_serve_the_order_of_pages_by_key(trail, newest, query, order):
+    """Sorts and whole scans are forbidden, so that what is shown is not the planner's taste."""
+    queryset = query(some_uuid(trail)).order_by(order)[:20]
+    with time_travel(newest):
+        for way in ("sort", "seqscan", "bitmapscan"):
+            trail.execute(f"SET LOCAL enable_{way} = off")
+        found = queryset.explain()
+        assert len(queryset) == 20
+    assert not re.search(r"Sort +\(cost", found), found
+    of_rows = re.findall(r"(\w+ Scan.* on changes\S* c(?:_\d+)? .*)\n *(.*)", found)
+    assert of_rows, found
+    for scan, condition in of_rows:
+        assert re.search(r"Index Scan( Backward)? using \S+_primary_key_\S+_idx", scan), scan
+        assert " > " not in str(queryset.query) or re.search(r"primary_key(_int)? > ", condition), condition

@@ -5,16 +5,14 @@ import uuid
 import pytest
 from django.apps import apps
 from django.db import models, transaction
-from django.test import RequestFactory
 from django.test.utils import isolate_apps
 
 from bemi_orm import After, Before, Change, time_travel
 from bemi_orm.exceptions import TimeTravelError
-from bemi_orm.timetravel import guard, views
 from bemi_orm.timetravel.setup import plan_views
 from tests.integration.histories import History, text
 from tests.integration.rows import store
-from tests.integration.travels import Trail
+from tests.integration.travels import Trail, forget_models
 from tests.todos.models import Document, Everything, Seat, SpecialDocument, Tag, Todo, TodoList
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -173,21 +171,9 @@ def test_moments_inside_a_transaction(trail):
 
 @pytest.fixture
 def forget():
-    """Let models be looked at anew after a test has changed them."""
-    caches = (
-        views._past_models,
-        views.digest,
-        guard._qualified_tables,
-        guard._live_tables,
-        guard._table_names,
-    )
-
-    def clear():
-        for cached in caches:
-            cached.cache_clear()
-
-    yield clear
-    clear()
+    """Let models be looked at anew, when called and at the end."""
+    yield forget_models
+    forget_models()
 
 
 @pytest.fixture
@@ -220,35 +206,3 @@ def test_a_model_that_names_its_schema(trail, thing):
                 trail.execute("SELECT * FROM elsewhere.thing")
     finally:
         trail.execute("DROP SCHEMA elsewhere CASCADE")
-
-
-def test_the_admin_changelist_shows_the_past(trail, settings):
-    """A view of the project does no more than to travel around the view that there is."""
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.admin", "django.contrib.messages"]
-    settings.TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-    from django.contrib import admin
-    from django.contrib.auth.models import User
-
-    site = admin.AdminSite()
-    plan_views(lambda schema, table: table != "django_admin_log").apply()
-
-    class TodoAdmin(admin.ModelAdmin):
-        list_display = ("task", "list")
-        list_filter = ("list", "is_completed")
-        search_fields = ("task",)
-
-    Todo.objects.create(task="milk", list=TodoList.objects.create(name="home"))
-    user = User.objects.create_superuser("ann")
-    then = trail.now()
-    Todo.objects.all().delete()
-    TodoList.objects.create(name="later")
-    trail.drain()
-    request = RequestFactory().get(
-        "/", {"q": "milk", "list__id__exact": str(TodoList.objects.get(name="home").pk)}
-    )
-    request.user = user
-    with time_travel(then):
-        changes = TodoAdmin(Todo, site).get_changelist_instance(request)
-        assert [(todo.task, todo.list.name) for todo in changes.result_list] == [("milk", "home")]
-        choices = changes.filter_specs[0].choices(changes)
-        assert len([choice for choice in choices if choice["display"].startswith("TodoList")]) == 1

@@ -8,7 +8,20 @@ from django.core.management import call_command
 from django.db import connections
 
 from bemi_orm.operations import read_sql
+from bemi_orm.timetravel import guard, views
 from tests.acceptance.site import eventually
+
+
+def forget_models():
+    """Let the models be looked at anew, after a test has changed them."""
+    for cached in (
+        views._past_models,
+        views.digest,
+        guard._qualified_tables,
+        guard._live_tables,
+        guard._table_names,
+    ):
+        cached.cache_clear()
 
 
 class Trail:

@@ -1,0 +1,1 @@
+"""What a type checker has to see: `mypy` reads these files, and none of them runs."""
