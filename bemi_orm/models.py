@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from asgiref.sync import sync_to_async
 from django.db import models
 
 from bemi_orm.choices import Operation
@@ -59,6 +60,10 @@ class Change(models.Model):
         db_table = "changes"
         ordering = ["id"]
         default_permissions = ("view",)
+        permissions = [
+            ("revert_change", "Can revert changes"),
+            ("view_masked", "Can see masked values of changes"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.schema}.{self.table} {self.primary_key or ''}".rstrip()
@@ -111,6 +116,10 @@ class Change(models.Model):
         """
         return read_aloud(self, max_length)
 
+    async def areadable_diff(self, max_length: int = 80) -> tuple[ReadableChange, ...]:
+        """Do as `readable_diff` in async code."""
+        return await sync_to_async(self.readable_diff)(max_length)
+
     def revert_plan(self, *, missing_parents: MissingParents = "conflict") -> RevertPlan:
         """Plan to undo this one change; see `ChangeQuerySet.revert_plan`."""
         from bemi_orm.revert.planning import plan_revert
@@ -128,6 +137,22 @@ class Change(models.Model):
         """Undo this one change; see `RevertPlan.apply`. Raises RevertConflict."""
         plan = self.revert_plan(missing_parents=missing_parents)
         return plan.apply(on_conflict, fields, using_sql=using_sql)
+
+    async def arevert_plan(self, *, missing_parents: MissingParents = "conflict") -> RevertPlan:
+        """Do as `revert_plan` in async code."""
+        return await sync_to_async(self.revert_plan)(missing_parents=missing_parents)
+
+    async def arevert(
+        self,
+        fields: Iterable[str] | None = None,
+        on_conflict: OnConflict = "raise",
+        *,
+        using_sql: bool = False,
+        missing_parents: MissingParents = "conflict",
+    ) -> RevertResult:
+        """Do as `revert` in async code."""
+        plan = await self.arevert_plan(missing_parents=missing_parents)
+        return await plan.aapply(on_conflict, fields, using_sql=using_sql)
 
     def _instance_from(self, image: Mapping[str, Any]) -> models.Model | None:
         model = self.row_model

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, get_args
 from uuid import UUID
 
 from django.core.exceptions import FieldError
-from django.db import DataError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, transaction
 
 from bemi_orm.exceptions import RevertConflict
 from bemi_orm.revert.culprits import name_culprits
 from bemi_orm.revert.drafting import conflict, restrict
 from bemi_orm.revert.examining import Finding
 from bemi_orm.revert.plan import RevertPlan, RevertResult
+from bemi_orm.revert.refusals import is_refusal, refusal
 from bemi_orm.revert.rows import Rows
 from bemi_orm.revert.settling import OnConflict, Settlement, settle
-from bemi_orm.revert.signalling import announced
+from bemi_orm.revert.signalling import Announcements
 from bemi_orm.revert.steps import Conflict, ConflictKind, Effect, Image, Reference, Step
 from bemi_orm.revert.tables import Tables, read_tables
 from bemi_orm.transport.scope import context
@@ -35,60 +37,103 @@ def apply_plan(
     if on_conflict not in get_args(OnConflict):
         choices = ", ".join(map(repr, get_args(OnConflict)))
         raise ValueError(f"on_conflict is {on_conflict!r}; it must be one of {choices}.")
+    application = _Application(plan, on_conflict, fields)
     try:
         with context(**{CONTEXT_KEY: _named(plan.changes)}), transaction.atomic(using=plan.using):
-            return _Application(plan, on_conflict, fields, using_sql=using_sql).run()
-    except (IntegrityError, DataError) as error:
-        raise RevertConflict([_refusal(plan, error)]) from error
+            return application.run(using_sql=using_sql)
+    except DatabaseError as error:
+        if application.is_announcing or not is_refusal(error):  # a receiver's own, or nothing about rows
+            raise
+        raise RevertConflict(application.explain(error)) from error
 
 
 class _Application:
-    def __init__(
-        self, plan: RevertPlan, on_conflict: OnConflict, fields: set[str] | None, *, using_sql: bool
-    ) -> None:
-        self._plan, self._on_conflict, self._using_sql = plan, on_conflict, using_sql
+    """One attempt. is_announcing: receivers of signals are at work."""
+
+    def __init__(self, plan: RevertPlan, on_conflict: OnConflict, fields: set[str] | None) -> None:
+        self._plan, self._on_conflict = plan, on_conflict
         self._rows = Rows(plan.using)
         self._tables: Tables = read_tables(plan.using, {step.table for step in plan.drafts})
         self._drafts = _restricted(plan.drafts, self._tables, fields)
         self._known = [known for known in plan.known if fields is None or _concerns(known, self._drafts)]
         self._moved: dict[Reference, Image] = {}
+        self._step: Step | None = None
+        self._conflicts: list[Conflict] = []
+        self.is_announcing = False
 
-    def run(self) -> RevertResult:
-        settlement = settle(
+    def run(self, *, using_sql: bool) -> RevertResult:
+        """Take the steps. Raises RevertConflict, the server's errors, and what receivers raise."""
+        settlement = self._settle(self._on_conflict, lock=True)
+        self._conflicts = self._name(settlement.findings)
+        if self._conflicts and self._on_conflict != "skip":
+            raise RevertConflict(self._conflicts)
+        told = None if using_sql else self._announcements(settlement)
+        if told:
+            self._announce(told.send_before)
+        self._rows.defer(settlement.order.deferred)
+        for step in settlement.order.steps:
+            self._take(step)
+        self._rows.check(settlement.order.deferred)
+        if told:
+            self._announce(told.send_after)
+        return RevertResult(tuple(settlement.order.steps), tuple(self._conflicts))
+
+    def explain(self, error: Exception) -> list[Conflict]:
+        """Say what the server has refused, after the roll-back.
+
+        Somebody else was faster where no lock could keep them off, as with a unique value. Their transaction
+        is over by now, or the server would have waited, so that a new look finds what they did.
+        """
+        try:
+            with transaction.atomic(using=self._plan.using):
+                found = self._name(self._settle("raise", lock=False).findings)
+        except DataError:  # a value that its column does not take, in the look itself
+            found = []
+        new = [conflict for conflict in found if conflict not in self._conflicts]
+        return new or [refusal(error, self._step, self._drafts, self._tables)]
+
+    def _settle(self, on_conflict: OnConflict, *, lock: bool) -> Settlement:
+        return settle(
             self._rows,
             self._tables,
             self._drafts,
             self._known,
             missing_parents=self._plan.missing_parents,
             exact=self._plan.exact,
-            lock=True,
-            on_conflict=self._on_conflict,
+            lock=lock,
+            on_conflict=on_conflict,
         )
-        conflicts = name_culprits(settlement.findings, self._plan.using, frozenset(self._plan.changes))
-        if conflicts and self._on_conflict != "skip":
-            raise RevertConflict(conflicts)
-        self._rows.defer(settlement.order.deferred)
-        for step in settlement.order.steps:
-            self._take(step, settlement)
-        self._rows.check(settlement.order.deferred)
-        return RevertResult(tuple(settlement.order.steps), tuple(conflicts))
 
-    def _take(self, step: Step, settlement: Settlement) -> None:
-        table = self._tables[step.table]
+    def _name(self, findings: list[Finding]) -> list[Conflict]:
+        return name_culprits(findings, self._plan.using, frozenset(self._plan.changes))
+
+    def _announcements(self, settlement: Settlement) -> Announcements:
+        whole = {step.reference: step for step in settlement.examination.steps}
+        steps = [whole[step.reference] for step in settlement.order.steps if not step.is_detour]
+        return Announcements(self._tables, steps, settlement.examination.live, self._plan.using)
+
+    def _announce(self, send: Callable[[], None]) -> None:
+        self.is_announcing = True
+        send()
+        self.is_announcing = False
+
+    def _take(self, step: Step) -> None:
+        self._step, table = step, self._tables[step.table]
         identity = self._moved.get(step.reference, step.identity)
-        try:
-            if self._using_sql:
-                key = self._rows.write(table, step, identity)
-            else:
-                with announced(table, step, settlement.examination.live[step.reference], self._plan.using):
-                    key = self._rows.write(table, step, identity)
-        except (IntegrityError, DataError) as error:
-            detail = f"{type(error).__name__} {_constraint(error)}".rstrip()
-            raise RevertConflict([conflict(ConflictKind.REFUSED, step, table, (), detail)]) from error
-        if key is None:  # a trigger of the table kept the row as it is
+        key = self._rows.write(table, step, identity)
+        if key is None and not self._is_gone(
+            replace(step, identity=identity)
+        ):  # a trigger of the table kept the row as it is
             raise RevertConflict([conflict(ConflictKind.REFUSED, step, table, (), "no row was written")])
-        if step.effect is Effect.UPDATE:
+        if key is not None and step.effect is Effect.UPDATE:
             self._moved[step.reference] = key
+        self._step = None
+
+    def _is_gone(self, step: Step) -> bool:
+        """Whether a row to delete is not there; a receiver, or a cascade, may have been first."""
+        if step.effect is not Effect.DELETE:
+            return False
+        return all(live.row is None for _, live in self._rows.read(self._tables[step.table], [(0, step)]))
 
 
 def _restricted(steps: Sequence[Step], tables: Tables, fields: set[str] | None) -> list[Step]:
@@ -113,15 +158,3 @@ def _named(changes: tuple[UUID, ...]) -> Any:
     if len(changes) <= MAX_NAMED_CHANGES:
         return [str(change) for change in changes]
     return {"first": str(changes[0]), "last": str(changes[-1]), "count": len(changes)}
-
-
-def _constraint(error: Exception) -> str:
-    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
-
-
-def _refusal(plan: RevertPlan, error: Exception) -> Conflict:
-    """The error came where deferred constraints are checked, or at COMMIT: no single step is to blame."""
-    step = plan.drafts[0]
-    return Conflict(
-        ConflictKind.REFUSED, step.table, None, (), f"{type(error).__name__} {_constraint(error)}".rstrip()
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from bemi_orm.revert.drafting import conflict
@@ -13,10 +13,13 @@ from bemi_orm.revert.tables import ForeignKey, Table, Tables, UniqueIndex
 
 
 class Surroundings:
-    """Checks the steps that an examination left against all rows that the plan is not about."""
+    """Checks the steps that an examination left against all rows that the plan is not about.
 
-    def __init__(self, rows: Rows, tables: Tables, examination: Examination) -> None:
-        self._rows, self._tables = rows, tables
+    lock: keep the parents that are found as they are until the transaction ends.
+    """
+
+    def __init__(self, rows: Rows, tables: Tables, examination: Examination, *, lock: bool = False) -> None:
+        self._rows, self._tables, self._lock = rows, tables, lock
         self._steps = examination.steps
         self._live = examination.live
         self._own = {
@@ -61,21 +64,17 @@ class Surroundings:
     def _without_parent(
         self, table: Table, key: ForeignKey, steps: list[tuple[int, Step]]
     ) -> Iterator[Finding]:
-        asked = []
-        for number, step in steps:
-            values = self._after(step)
-            is_pointing = step.effect is not Effect.DELETE and step.touched & set(key.child_columns)
-            if is_pointing and all(values.get(column) is not None for column in key.child_columns):
-                asked.append((number, _as_parent(key, values)))
+        images = ((number, pointed_to(step, key, self._after(step))) for number, step in steps)
+        wanted = [(number, image) for number, image in images if image is not None]
+        present = self._rows.find_parents(key, wanted, lock=self._lock)
         provided = self._provided(key)
-        wanted = dict(asked)
-        for number in self._rows.missing_parents(key, asked):
-            if freeze(wanted[number]) in provided:
+        for number, image in wanted:
+            if number in present or freeze(image) in provided:
                 continue
-            step, parent = self._steps[number], row_key_text(wanted[number])
+            step, parent = self._steps[number], row_key_text(image)
             detail = f"{key.parent} {parent} does not exist"
             found = conflict(ConflictKind.PARENT_GONE, step, table, key.child_columns, detail)
-            yield Finding(step.reference, found, ((key.parent, parent),), (key.parent, wanted[number]))
+            yield Finding(step.reference, found, ((key.parent, parent),), (key.parent, image))
 
     def _provided(self, key: ForeignKey) -> set[Any]:
         return {
@@ -115,9 +114,17 @@ def _concerns(step: Step, index: UniqueIndex) -> bool:
     return bool(step.touched & set(index.columns))
 
 
-def _as_parent(key: ForeignKey, values: Mapping[str, Any]) -> dict[str, Any]:
+def pointed_to(step: Step, key: ForeignKey, after: Image) -> dict[str, Any] | None:
+    """Give the columns of the parent that the step makes its row point to; None if it does not.
+
+    after: the row as it is after the step.
+    """
+    if step.effect is Effect.DELETE or not step.touched & set(key.child_columns):
+        return None
+    if any(after.get(column) is None for column in key.child_columns):
+        return None
     pairs = zip(key.parent_columns, key.child_columns, strict=True)
-    return {parent: values[child] for parent, child in pairs}
+    return {parent: after[child] for parent, child in pairs}
 
 
 def _removes(step: Step, key: ForeignKey, live: Image) -> bool:

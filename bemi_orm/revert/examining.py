@@ -51,20 +51,15 @@ class Examination:
     findings: list[Finding] = field(default_factory=list)
 
 
-def examine(
-    rows: Rows, tables: Tables, steps: list[Step], *, exact: bool, lock: bool, overwrite: bool
-) -> Examination:
+def examine(rows: Rows, tables: Tables, steps: list[Step], *, exact: bool, overwrite: bool) -> Examination:
     """Compare the steps with the live rows, see `bemi_orm.revert.constraints` for what is around them.
 
     exact: any column may tell that a row was changed since, not only those that its step writes.
-    lock: hold the rows until the transaction ends. overwrite: turn a step into what reaches its target from
-    whatever there is now; what can be overwritten is then no finding.
+    overwrite: turn a step into what reaches its target from whatever there is now; what can be overwritten is
+    then no finding.
     A step whose target is reached already is left out: it is no conflict that somebody else did the same.
     """
     result = Examination([])
-    for name, group in _by_table(steps).items():
-        if lock:
-            rows.lock(tables[name], group)
     by_row = {_row_id(s.table, s.identity): s for s in steps if s.effect is not Effect.INSERT}
     for step, found_row in _read(rows, tables, steps):
         # A row whose key is inserted anew is not in the way if another step takes it out of it.
@@ -83,13 +78,6 @@ def examine(
 def row_key_text(identity: Image) -> str | None:
     """Give the key of a live row as `changes` has it."""
     return key_text([postgres_text(value) for value in identity.values()])
-
-
-def _by_table(steps: list[Step]) -> Mapping[TableName, list[Step]]:
-    groups = defaultdict[TableName, list[Step]](list)
-    for step in steps:
-        groups[step.table].append(step)
-    return dict(sorted(groups.items()))
 
 
 def _read(rows: Rows, tables: Tables, steps: list[Step]) -> Iterator[tuple[Step, LiveRow]]:

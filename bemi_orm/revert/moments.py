@@ -61,6 +61,14 @@ def restore(model: type[Model], key: object) -> Model:
 
     Raises the model's DoesNotExist where no such delete is captured, RevertConflict where it cannot be.
     """
+    plan_restore(model, key).apply()
+    return model._base_manager.using(settings.SOURCE_DATABASE).get(pk=key)
+
+
+def plan_restore(
+    model: type[Model], key: object, *, missing_parents: MissingParents = "conflict"
+) -> RevertPlan:
+    """Plan what `restore` does. Raises the model's DoesNotExist where no end of such a row is captured."""
     instance = model(pk=key)
     for parent, link in model._meta.parents.items():
         if link is not None:
@@ -70,8 +78,8 @@ def restore(model: type[Model], key: object) -> Model:
         raise model.DoesNotExist(  # type: ignore[attr-defined]
             f"No captured change ended {model._meta.label} {key}, or it is there again."
         )
-    plan_events(events, tuple(event.change for event in events)).apply()
-    return model._base_manager.using(settings.SOURCE_DATABASE).get(pk=key)
+    ids = tuple(event.change for event in events)
+    return plan_events(events, ids, missing_parents=missing_parents)
 
 
 def _ending(instance: Model, part: type[Model]) -> Iterator[RowEvent]:

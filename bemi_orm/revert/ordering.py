@@ -131,11 +131,9 @@ class _Graph:
         return _RANK[self._steps[index].effect], index
 
     def _add(self, source: int, target: int, edge: Edge) -> None:
-        if source == target or edge.constraint in self._deferred:
-            return
-        known = self._edges[source].get(target)
-        if known is None or known.is_deferrable:
-            self._edges[source][target] = edge
+        # One reason is enough: if it is deferred, the next round finds another.
+        if source != target and edge.constraint not in self._deferred:
+            self._edges[source].setdefault(target, edge)
 
     def _link_unique(self, table: Table, steps: list[int]) -> None:
         for index in table.unique_indexes:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
+
 from bemi_orm.revert.examining import Finding
 from bemi_orm.revert.settling import MissingParents, OnConflict
 from bemi_orm.revert.steps import Conflict, Step
@@ -54,14 +56,26 @@ class RevertPlan:
             others did to these rows since. What only a change of other rows could settle is not overwritten.
         fields: undo only these fields (or columns) of rows that were updated; rows that came or went stay.
             A text is one name.
-        using_sql: send no signals. By default each model's pre_save, post_save, pre_delete and post_delete
-            are sent, with `raw=True`, for its row alone; no `save()` is called, and nothing cascades.
-        Raises RevertConflict, which lists all conflicts; FieldError for a name that no table of the plan has.
+        using_sql: send no signals. By default receivers of pre_save, post_save, pre_delete, post_delete and
+            m2m_changed are called as for a write of the ORM, those before with the database as it was, those
+            after with all rows written; no `save()` is called, and nothing cascades.
+        Raises RevertConflict, which lists all conflicts; FieldError for a name that no table of the plan has;
+        what a receiver raises. Nothing is changed then.
         """
         from bemi_orm.revert.applying import apply_plan
 
         names = [fields] if isinstance(fields, str) else fields
         return apply_plan(self, on_conflict, None if names is None else set(names), using_sql=using_sql)
+
+    async def aapply(
+        self,
+        on_conflict: OnConflict = "raise",
+        fields: Iterable[str] | None = None,
+        *,
+        using_sql: bool = False,
+    ) -> RevertResult:
+        """Do as `apply` in async code; receivers are called in the thread that Django's ORM runs in."""
+        return await sync_to_async(self.apply)(on_conflict, fields, using_sql=using_sql)
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.conflicts)

@@ -111,12 +111,20 @@ class Rows:
             for n, row in self._run(sql, [_dump(_numbered(batch))]):
                 yield n, _only(_load(row), table.key)
 
-    def missing_parents(self, key: ForeignKey, values: Sequence[tuple[int, Image]]) -> Iterator[int]:
-        """Give the numbers of references to rows that do not exist; values are by the parent's columns."""
-        parent = f"{self._table(key.parent)} p WHERE {self._pointing(key, 'p', key.parent_columns)}"
-        sql = f"SELECT s.n FROM {self._references(key)} WHERE NOT EXISTS (SELECT FROM {parent})"
-        for batch in _batches(values):
-            yield from (n for (n,) in self._run(sql, [_dump(_numbered(batch))]))
+    def find_parents(
+        self, key: ForeignKey, values: Sequence[tuple[int, Image]], *, lock: bool = False
+    ) -> set[int]:
+        """Give the numbers of references to rows that exist; values are by the parent's columns.
+
+        lock: let nobody delete these rows, or change their keys, until the transaction ends.
+        """
+        order = ", ".join(f"p.{self._quote(column)}" for column in key.parent_columns)
+        sql = (
+            f"SELECT s.n FROM {self._references(key)} "
+            f"JOIN {self._table(key.parent)} p ON {self._pointing(key, 'p', key.parent_columns)}"
+            + (f" ORDER BY {order} FOR KEY SHARE OF p" if lock else "")
+        )
+        return {n for batch in _batches(values) for (n,) in self._run(sql, [_dump(_numbered(batch))])}
 
     def children(self, key: ForeignKey, values: Sequence[tuple[int, Image]]) -> Iterator[tuple[int, Image]]:
         """Give the keys of the rows that point to parents; values are by the parent's columns."""

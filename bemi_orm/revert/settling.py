@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from bemi_orm.revert.constraints import Surroundings
 from bemi_orm.revert.drafting import conflict
 from bemi_orm.revert.examining import Examination, Finding, examine
+from bemi_orm.revert.locking import lock_rows
 from bemi_orm.revert.ordering import Order, arrange
 from bemi_orm.revert.rows import Rows
 from bemi_orm.revert.steps import ConflictKind, Reference, Step
@@ -40,16 +41,18 @@ def settle(
     """Examine the steps until nothing new turns up.
 
     known: what the images alone say against steps; of a step whose target is reached, nothing.
+    lock: hold the rows, and those that they will point to, until the transaction ends.
     on_conflict: "skip" leaves out each step with a finding, and then those that depended on it; "overwrite"
     changes steps so that what can be overwritten is; the findings that remain are those that cannot be.
     """
     skipped: list[Finding] = []
+    if lock:
+        lock_rows(rows, tables, steps)
     while True:
-        examination = examine(
-            rows, tables, steps, exact=exact, lock=lock, overwrite=on_conflict == "overwrite"
-        )
+        examination = examine(rows, tables, steps, exact=exact, overwrite=on_conflict == "overwrite")
         found = _with_known(examination, known, on_conflict)
-        found += _around(rows, tables, examination, missing_parents)
+        surroundings = Surroundings(rows, tables, examination, lock=lock)
+        found += _around(surroundings, tables, examination, missing_parents)
         examination.steps = [step for step in examination.steps if step.columns]
         order = arrange(examination.steps, tables)
         found += [
@@ -75,13 +78,13 @@ def _with_known(examination: Examination, known: list[Finding], on_conflict: OnC
 
 
 def _around(
-    rows: Rows, tables: Tables, examination: Examination, missing_parents: MissingParents
+    surroundings: Surroundings, tables: Tables, examination: Examination, missing_parents: MissingParents
 ) -> list[Finding]:
-    findings = []
-    for finding in Surroundings(rows, tables, examination).findings():
-        if not _let_go(tables, examination, finding, missing_parents):
-            findings.append(finding)
-    return findings
+    return [
+        finding
+        for finding in surroundings.findings()
+        if not _let_go(tables, examination, finding, missing_parents)
+    ]
 
 
 def _let_go(

@@ -1,6 +1,7 @@
 """What stands in the way of a revert: each conflict is named, and what `on_conflict` makes of it."""
 
 import pytest
+from django.db import OperationalError, connection
 
 import bemi_orm
 from bemi_orm import Change
@@ -110,6 +111,19 @@ def test_somebody_did_the_same_already(renamed):
     assert not change.revert_plan()
 
 
+def test_somebody_did_part_of_it_already(rig):
+    todo = Todo.objects.create(task="a", price="1.00")
+    last = rig.last()
+    Todo.objects.filter(pk=todo.pk).update(task="b", price="2.00")
+    change = rig.captured_since(last).get()
+    rename(todo, "a")
+    plan = change.revert_plan()
+    assert not plan.conflicts
+    plan.apply()
+    todo.refresh_from_db()
+    assert (todo.task, str(todo.price)) == ("a", "1.00")
+
+
 def test_change_in_between_that_is_not_of_the_set(rig):
     todo = Todo.objects.create(task="a")
     last = rig.last()
@@ -126,6 +140,16 @@ def test_change_in_between_that_is_not_of_the_set(rig):
     plan.apply(on_conflict="overwrite")
     todo.refresh_from_db()
     assert todo.task == "a"
+
+
+def test_change_in_between_is_no_conflict_where_the_row_is_as_it_should_be(rig):
+    todo = Todo.objects.create(task="a")
+    last = rig.last()
+    for task, user in (("b", 1), ("c", 9), ("d", 1)):
+        rename(todo, task, user_id=user)
+    changes = rig.captured_since(last).by_user(1)
+    rename(todo, "a")
+    assert not changes.revert_plan()
 
 
 def test_change_in_between_of_another_field_stays_even_through_a_delete(rig):
@@ -269,6 +293,17 @@ def test_p25_parent_is_restored_too(orphan):
     assert TodoList.objects.get(pk=parent_key).name == "l"
 
 
+def test_p25_skipped_field_that_was_all_there_was_to_do_leaves_no_step(rig):
+    parent = TodoList.objects.create(name="l")
+    todo = Todo.objects.create(task="a", list=parent)
+    last = rig.last()
+    Todo.objects.filter(pk=todo.pk).update(list=None)
+    change = rig.captured_since(last).get()
+    parent.delete()
+    assert not change.revert_plan(missing_parents="skip").steps
+    assert not change.revert(missing_parents="skip").steps
+
+
 def test_p25_null_is_no_way_out_where_the_column_is_not_null(rig):
     todo = Todo.objects.create(task="a")
     tag = Tag.objects.create(code="t")
@@ -317,6 +352,25 @@ def test_p27_child_added_since_is_a_conflict_that_names_it(rig):
         plan.apply(on_conflict="overwrite")
     assert not plan.apply(on_conflict="skip").steps
     assert TodoList.objects.count() == Todo.objects.count() == 1
+
+
+def test_child_that_the_plan_takes_elsewhere_is_no_conflict(rig):
+    todo = Todo.objects.create(task="a")
+    last = rig.last()
+    Todo.objects.filter(pk=todo.pk).update(list=TodoList.objects.create(name="l"))
+    rig.captured_since(last).revert()
+    todo.refresh_from_db()
+    assert todo.list is None
+    assert not TodoList.objects.exists()
+
+
+def test_child_added_since_of_a_row_whose_key_goes_back_is_a_conflict(rig):
+    Tag.objects.create(code="a")
+    last = rig.last()
+    Tag.objects.update(code="b")
+    change = rig.captured_since(last).get()
+    Todo.objects.create(task="x").tags.add(Tag.objects.get())
+    assert kinds(change.revert_plan()) == [ConflictKind.CHILDREN_EXIST]
 
 
 def test_partial_image_is_refused_with_what_is_missing():
@@ -372,6 +426,21 @@ def test_column_gone(rig, table):
     assert rig.table(table) == ["(1,a)"]
 
 
+def test_column_gone_that_was_all_there_was_to_undo(rig, table):
+    changes = rig.changes("UPDATE revert.t SET b = 'B'")
+    rig.run("ALTER TABLE revert.t DROP COLUMN b")
+    assert kinds(changes.revert_plan()) == [ConflictKind.COLUMN_GONE]
+
+
+def test_generated_column_that_is_made_otherwise_now_is_no_change_of_the_row(rig, table):
+    generated = "ADD COLUMN c text GENERATED ALWAYS AS ({}) STORED"
+    rig.run(f"ALTER TABLE revert.t {generated.format('a || b')}")
+    changes = rig.changes("INSERT INTO revert.t VALUES (2, 'x', 'y')")
+    rig.run(f"ALTER TABLE revert.t DROP COLUMN c, {generated.format('b || a')}")
+    changes.revert()
+    assert rig.table(table) == ["(1,a,b,ba)"]
+
+
 def test_column_added_since_takes_its_default(rig, table):
     changes = rig.changes("DELETE FROM revert.t")
     rig.run("ALTER TABLE revert.t ADD COLUMN c int NOT NULL DEFAULT 7")
@@ -394,6 +463,18 @@ def test_table_gone(rig, table):
     with pytest.raises(RevertConflict, match=r"revert\.t 1: table gone"):
         plan.apply(on_conflict="overwrite")
     assert plan.apply(on_conflict="skip").steps == ()
+
+
+def test_what_is_skipped_is_listed_once(rig, table):
+    rig.run("CREATE TABLE revert.gone (id int PRIMARY KEY)")
+    publish()
+    changes = rig.changes("INSERT INTO revert.gone VALUES (1)", "UPDATE revert.t SET a = 'A'")
+    rig.run("DROP TABLE revert.gone", "UPDATE revert.t SET a = 'theirs'")
+    result = changes.revert(on_conflict="skip")
+    assert sorted(conflict.kind for conflict in result.skipped) == [
+        ConflictKind.ROW_CHANGED,
+        ConflictKind.TABLE_GONE,
+    ]
 
 
 def test_table_without_a_key(rig, table):
@@ -420,6 +501,35 @@ def test_trigger_that_keeps_the_row_is_a_conflict(rig, table):
     )
     with pytest.raises(RevertConflict, match="no row was written"):
         changes.revert()
+
+
+def test_trigger_that_raises_is_a_conflict_that_names_the_row(rig, table):
+    changes = rig.changes("UPDATE revert.t SET a = 'A'")
+    rig.run(
+        "CREATE FUNCTION revert.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.refuse()",
+    )
+    with pytest.raises(RevertConflict, match=r"revert\.t 1: the database refuses it: \w+ P0001"):
+        changes.revert()
+    assert rig.table("revert.t") == ["(1,A,b)"]
+
+
+def test_what_is_no_refusal_stays_as_it_is(rig, table):
+    changes = rig.changes("UPDATE revert.t SET a = 'A'")
+    plan = changes.revert_plan()
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '200ms'")
+    rig.run(
+        "CREATE FUNCTION revert.slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN LOOP PERFORM 1; END LOOP; END'",
+        "CREATE TRIGGER slow BEFORE UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.slow()",
+    )
+    try:
+        with pytest.raises(OperationalError, match="statement timeout"):
+            plan.apply()
+    finally:
+        rig.run("RESET statement_timeout")
+    assert rig.table("revert.t") == ["(1,A,b)"]
 
 
 def test_change_of_another_database_is_refused(rig):

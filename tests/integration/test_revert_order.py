@@ -1,6 +1,7 @@
 """The order of a plan's steps where constraints are checked at once: swaps, circles, keys that move."""
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from bemi_orm.exceptions import RevertConflict
 from bemi_orm.revert.steps import PARKED, ConflictKind, Effect
@@ -224,6 +225,70 @@ def test_names_and_values_that_need_quoting(rig):
         """UPDATE revert."T %s 'x" SET "t.a" = '%' WHERE "id %" = 1""",
         """DELETE FROM revert."T %s 'x" WHERE "id %" = 2""",
     )
+
+
+def test_reference_is_never_parked_on_a_row_that_does_not_exist(rig):
+    rig.run(
+        "CREATE TABLE revert.a (id int PRIMARY KEY)",
+        "CREATE TABLE revert.b (id int PRIMARY KEY, a int NOT NULL UNIQUE REFERENCES revert.a)",
+    )
+    publish()
+    rig.run("INSERT INTO revert.a VALUES (1), (2), (3)", "INSERT INTO revert.b VALUES (1, 1), (2, 2)")
+    changes = rig.changes(
+        "UPDATE revert.b SET a = 3 WHERE id = 1",
+        "UPDATE revert.b SET a = 1 WHERE id = 2",
+        "UPDATE revert.b SET a = 2 WHERE id = 1",
+    )
+    plan = changes.revert_plan()
+    assert {conflict.kind for conflict in plan.conflicts} == {ConflictKind.CYCLE}
+
+
+@pytest.fixture
+def swapped(rig):
+    """Give a function that makes a table whose unique values were swapped, and the plan to swap them back."""
+
+    def swap(constraint):
+        rig.run(f"CREATE TABLE revert.t (id int PRIMARY KEY, code text NOT NULL UNIQUE {constraint})")
+        publish()
+        rig.run("INSERT INTO revert.t VALUES (1, 'a'), (2, 'b')")
+        return rig.changes("UPDATE revert.t SET code = chr(99 - id)").revert_plan()
+
+    return swap
+
+
+TWICE = "UPDATE revert.t SET code = 'x'"
+
+
+def test_constraint_that_was_deferred_for_the_revert_is_checked_at_once_again_afterwards(rig, swapped):
+    plan = swapped("DEFERRABLE")
+    with transaction.atomic():
+        plan.apply()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            rig.run(TWICE)
+    assert rig.table("revert.t") == ["(1,a)", "(2,b)"]
+
+
+def test_constraint_that_is_deferred_anyway_still_is_afterwards(rig, swapped):
+    plan = swapped("DEFERRABLE INITIALLY DEFERRED")
+    with transaction.atomic():
+        plan.apply()
+        rig.run(TWICE, "UPDATE revert.t SET code = id::text")
+    assert rig.table("revert.t") == ["(1,1)", "(2,2)"]
+
+
+def test_violation_that_a_deferred_constraint_hides_is_found_before_apply_returns(rig, swapped):
+    plan = swapped("DEFERRABLE")
+    rig.run(
+        "CREATE FUNCTION revert.twice() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.code := 'same'; RETURN NEW; END $$",
+        "CREATE TRIGGER twice BEFORE UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.twice()",
+    )
+    with transaction.atomic():
+        with pytest.raises(
+            RevertConflict, match=r"revert\.t None: the database refuses it \(code\).*t_code_key"
+        ):
+            plan.apply()
+        assert rig.table("revert.t") == ["(1,b)", "(2,a)"]
 
 
 def test_no_order_satisfies_the_constraints(rig):
