@@ -15,19 +15,21 @@ BY_NUMBER: Final = "e.primary_key_int = {c}.primary_key_int"
 BY_TEXT: Final = (
     "e.primary_key = {c}.primary_key AND e.primary_key_int IS NULL AND {c}.primary_key_int IS NULL"
 )
-MOVED: Final = "e.previous_primary_key = {c}.primary_key"
+MOVED: Final = "e.previous_primary_key = {c}.primary_key AND e.previous_primary_key IS NOT NULL"
+"""The second half tells the planner that there are few."""
+
 TRUNCATED: Final = "e.operation = 'TRUNCATE'"
 
 _ARRIVAL: Final = """{c}.operation IN ('CREATE', 'UPDATE', 'SNAPSHOT')
     AND {c}.primary_key IS NOT NULL
-    AND ({c}."position", {c}.ordinal) <= ({position}, {ordinal})"""
+    AND ({c}."position", {c}.ordinal) <= ({position}, {ordinal}){c_in_time}"""
 
 _NOT_ENDED: Final = """NOT EXISTS (
         SELECT FROM {changes} e
         WHERE e.database = {c}.database AND e.schema = {c}.schema AND {same_table}
             AND {ending}
             AND (e."position", e.ordinal) > ({c}."position", {c}.ordinal)
-            AND (e."position", e.ordinal) <= ({position}, {ordinal}){exactly}
+            AND (e."position", e.ordinal) <= ({position}, {ordinal}){e_in_time}{exactly}
     )"""
 
 # A deferrable key may be held by two rows inside a transaction. Then a change of the key need not be of this
@@ -70,6 +72,7 @@ class Terms:
     same_table: condition that `e` is of the table of `{c}`.
     endings: which of the endings can be; one of the kinds of keys is enough where that is known.
     shared_keys: SQL for whether keys of the table of `e` are deferrable; empty: none is.
+    until: SQL of a time before which all changes up to the moment were committed; empty: not known.
     """
 
     c: str
@@ -79,6 +82,7 @@ class Terms:
     same_table: str
     endings: Sequence[str] = (BY_NUMBER, BY_TEXT, MOVED, TRUNCATED)
     shared_keys: str = ""
+    until: str = ""
 
 
 def alive(terms: Terms) -> str:
@@ -127,4 +131,6 @@ def _exactly(ending: str, terms: Terms) -> str:
 
 def _fill(template: str, terms: Terms, **parts: str) -> str:
     names = {"c": terms.c, "changes": terms.changes, "position": terms.position, "ordinal": terms.ordinal}
+    in_time = f" AND {{}}.committed_at < {terms.until}" if terms.until else ""
+    names |= {"c_in_time": in_time.format(terms.c), "e_in_time": in_time.format("e")}
     return template.format(**names, same_table=terms.same_table.replace("{c}", terms.c), **parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.utils.timezone import is_naive, make_aware
@@ -14,7 +15,7 @@ from bemi_orm.exceptions import MomentError
 from bemi_orm.history.captured import Wait, ensure_captured, ensure_lsn_captured
 from bemi_orm.history.commits import last_until
 from bemi_orm.history.locations import ServerName
-from bemi_orm.rows import MAX_ORDINAL
+from bemi_orm.rows import MAX_ORDINAL, MAX_SOURCE_HASH, change_id_bytes
 from bemi_orm.wal.lsn import MAX_LSN, parse_lsn
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Bound(NamedTuple):
 
     position: int
     ordinal: int
+
+    @property
+    def last_id(self) -> UUID:
+        """The id that no change of the moment is above: a range of ids is where the index stops."""
+        return UUID(bytes=change_id_bytes(self.position, max(self.ordinal, 0), MAX_SOURCE_HASH))
 
 
 class _Newest(NamedTuple):

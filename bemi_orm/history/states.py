@@ -55,7 +55,8 @@ class AliveAt(Func):
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
     ) -> tuple[str, list[Any]]:
         """Give the anti-joins for `changes` under the name that it has in the outer query."""
-        sql = self.definition(self._terms(connection.ops.quote_name))
+        terms = self._terms(connection.ops.quote_name)
+        sql = f"{self.definition(terms)} AND {terms.c}.id <= '{self.bound.last_id}'"
         return f"({sql.replace('%', '%%')})", []
 
     def _terms(self, quote: Callable[[str], str]) -> Terms:

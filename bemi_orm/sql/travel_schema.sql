@@ -12,6 +12,11 @@ CREATE FUNCTION bemi_time_travel.moment_ordinal() RETURNS bigint
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN pg_catalog.current_setting('bemi_orm.ordinal')::bigint;
 
+-- No change of the moment was committed then or later: what lets the planner leave partitions out.
+CREATE FUNCTION bemi_time_travel.moment_until() RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.current_setting('bemi_orm.until')::timestamptz;
+
 -- A column that an image lacks: it was added after the row was stored, or it was not sent. An UPDATE whose old
 -- row was not sent whole may lack values that had not changed; they are not known, which is not NULL.
 CREATE FUNCTION bemi_time_travel.unknown_value(
@@ -25,6 +30,22 @@ BEGIN
             'from then on.', table_name, column_name);
     END IF;
     RETURN added;
+END $$;
+
+-- Counts a view with the moment as constants, as to ask for a setting takes longer than to compare a row with it.
+CREATE FUNCTION bemi_time_travel.count_rows(view_name text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    query text := pg_catalog.pg_get_viewdef(format('bemi_time_travel.%I', view_name)::regclass);
+    found bigint;
+BEGIN
+    query := regexp_replace(query, '(bemi_time_travel\.)?moment_position\(\)',
+        format('%L::bigint', bemi_time_travel.moment_position()), 'g');
+    query := regexp_replace(query, '(bemi_time_travel\.)?moment_ordinal\(\)',
+        format('%L::bigint', bemi_time_travel.moment_ordinal()), 'g');
+    query := regexp_replace(query, '(bemi_time_travel\.)?moment_until\(\)',
+        format('%L::timestamptz', bemi_time_travel.moment_until()), 'g');
+    EXECUTE 'SELECT pg_catalog.count(*) FROM (' || rtrim(query, '; ') || ') AS counted' INTO found;
+    RETURN found;
 END $$;
 
 -- Stands where a view of the past cannot be.

@@ -15,6 +15,7 @@ from django.db.utils import DatabaseError
 from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
 from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.counting import with_faster_count
 from bemi_orm.timetravel.creating import quoted
 from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
 from bemi_orm.timetravel.uuids import casts_to_texts, to_texts
@@ -101,7 +102,7 @@ def _ask_past(journey: Journey, text: str, execute: Callable[[str], Any]) -> Any
     if live := _find_live(text, journey.schemas, journey.readers):
         raise TimeTravelError(f"{live} is the live table. Leave the schema out, to read it as it was.")
     try:
-        return execute(text)
+        return execute(with_faster_count(journey, text))
     except DatabaseError as error:
         _explain(error)
         raise

@@ -94,10 +94,15 @@ def _begin(connection: BaseDatabaseWrapper, bound: Bound, comments: dict[str, st
     with connection.cursor() as cursor:
         cursor.execute(_SCHEMAS)
         (schemas,) = cursor.fetchone()
-        cursor.execute(ENTER, [str(bound.position), str(bound.ordinal), SCHEMA])
+        cursor.execute(ENTER, _settings(bound))
     refused = {name: found for name, comment in comments.items() if (found := refused_schemas(comment))}
     live = {name for name in schemas if name != SCHEMA}.union(*refused.values())
     return Journey(tuple(sorted(live)), frozenset(past_models()), bound, tuple(sorted(refused)))
+
+
+def _settings(bound: Bound) -> dict[str, str]:
+    values = {"schema": SCHEMA, "last_id": bound.last_id, **bound._asdict()}
+    return {name: str(value) for name, value in values.items()}
 
 
 def _checked_views(connection: BaseDatabaseWrapper) -> dict[str, str]:

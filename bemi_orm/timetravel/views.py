@@ -24,7 +24,7 @@ from bemi_orm.values.renames import former_tables
 LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
 """Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Raised when views of an earlier release have to be made again."""
 
 _COMMENTS: Final = (
@@ -34,6 +34,7 @@ _COMMENTS: Final = (
 
 POSITION: Final = f"{SCHEMA}.moment_position()"
 ORDINAL: Final = f"{SCHEMA}.moment_ordinal()"
+UNTIL: Final = f"{SCHEMA}.moment_until()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def view_sql(model: type[Model], place: Place, *, changes: str, exists: Callable
     """
     terms = Terms(
         c="c", changes=changes, position=POSITION, ordinal=ORDINAL, same_table=_is_of("e", model, place),
-        endings=endings_of(model), shared_keys="true" if place.shares_keys else "",
+        endings=endings_of(model), shared_keys="true" if place.shares_keys else "", until=UNTIL,
     )  # fmt: skip
     columns = ",\n    ".join(_select_list(model, place, exists))
     conditions = [_is_of("c", model, place), alive(terms)]

@@ -2,10 +2,14 @@
 
 import re
 import uuid
+from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bemi_orm import Change, time_travel
+from bemi_orm.history.commits import FIRST_ID
 from tests.integration.rows import store
 from tests.integration.travels import Trail
 from tests.todos.models import Document, SpecialDocument, Tag, Todo
@@ -15,8 +19,8 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "othe
 MANY = """
 INSERT INTO changes (id, database, schema, "table", primary_key, primary_key_int, operation, after,
                      committed_at, queued_at, transaction_id, position, ordinal)
-SELECT md5('{table}' || n)::uuid, current_database(), 'public', '{table}', {key}, {key_int}, 'CREATE',
-       jsonb_build_object({image}), now(), now(), n, n, 0
+SELECT {first_id}, current_database(), 'public', '{table}', {key}, {key_int}, 'CREATE',
+       jsonb_build_object({image}), now(), now(), n, {base} + n, 0
 FROM generate_series(1, 5000) n
 """
 TABLES = {
@@ -43,9 +47,14 @@ def trail(settings):
 @pytest.fixture
 def newest(trail):
     """The newest of many changes."""
-    for table, (key, key_int, image) in TABLES.items():
-        trail.execute(MANY.format(table=table, key=key, key_int=key_int, image=image))
-    store("unrelated", transaction=10)
+    for number, (table, (key, key_int, image)) in enumerate(TABLES.items()):
+        first_id = FIRST_ID.format(position=f"{number * 5000} + n")
+        trail.execute(
+            MANY.format(
+                table=table, key=key, key_int=key_int, image=image, base=number * 5000, first_id=first_id
+            )
+        )
+    store("unrelated", transaction=1000)
     trail.execute("ANALYZE changes")
     return Change.objects.get(table="unrelated")
 
@@ -92,6 +101,44 @@ def test_p19_look_ups_by_key_reach_the_index(trail, newest, query):
 def test_p19_as_of_reaches_the_index(newest):
     found = Change.objects.for_model(Todo).filter(primary_key_int=7).as_of(newest).explain()
     assert not scans(found), found
+
+
+def test_p19_a_page_of_joined_rows_is_not_taken_from_all_of_them(newest):
+    """The planner knows nothing of the values in images, so it expects next to no rows of such a join."""
+    joined = Todo.objects.filter(list__name__startswith="list").order_by("pk")
+    with time_travel(newest):
+        assert not re.search(r"Sort +\(cost", found := joined[:20].explain()), found
+        assert len(joined[:20]) == 20
+
+
+def test_p19_partitions_of_later_changes_are_left_out(trail, newest):
+    assert "changes_2100_01" not in _page_after_partition(trail, newest)
+
+
+def test_partitions_count_by_their_changes_not_by_the_clock(trail, newest):
+    """The clock was wrong: a change of the moment is in a later partition."""
+    assert "changes_2100_01" in _page_after_partition(trail, newest, 999)
+
+
+def _page_after_partition(trail, moment, *transactions):
+    """Give the plan of a page, with what ran, where a partition has rows of the next century."""
+    trail.execute(
+        "CREATE TABLE changes_2100_01 PARTITION OF changes FOR VALUES FROM ('2100-01-01') TO ('2100-02-01')"
+    )
+    try:
+        for number in (1001, *transactions):
+            store("todos_todo", 6000, transaction=number, committed_at=datetime(2100, 1, 1, tzinfo=UTC))
+        with time_travel(moment):
+            return Todo.objects.order_by("pk")[:20].explain(analyze=True)
+    finally:
+        trail.execute("DROP TABLE changes_2100_01")
+
+
+@pytest.mark.parametrize("model", [Todo, Document, SpecialDocument])
+def test_p19_whole_tables_are_counted_with_the_moment_as_a_constant(newest, model):
+    with time_travel(newest), CaptureQueriesContext(connection) as asked:
+        assert model.objects.count() == len(model.objects.all()) == 5000
+    assert any("count_rows" in query["sql"] for query in asked)
 
 
 PAGES = {
