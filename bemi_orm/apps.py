@@ -24,7 +24,7 @@ class BemiConfig(AppConfig):
 
     def ready(self) -> None:
         """Send contexts on every PostgreSQL connection from now on; register the checks."""
-        from bemi_orm import checks  # noqa: F401  registers them
+        from bemi_orm import accesschecks, checks  # noqa: F401  they register themselves
         from bemi_orm.timetravel.guard import install_guard
         from bemi_orm.transport.outside import install_outside_requests
         from bemi_orm.transport.wrapper import install_on_connection

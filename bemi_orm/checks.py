@@ -27,7 +27,7 @@ Apps = Sequence[AppConfig] | None
 Check: TypeAlias = Callable[..., Iterator[CheckMessage]]
 
 
-def _with_readable_settings(check: Check) -> Callable[..., list[CheckMessage]]:
+def with_readable_settings(check: Check) -> Callable[..., list[CheckMessage]]:
     """A check that reads a setting of a wrong type has nothing to add to E004."""
 
     @wraps(check)
@@ -61,7 +61,7 @@ def check_setting_types(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessa
 
 
 @register("bemi_orm")
-@_with_readable_settings
+@with_readable_settings
 def check_renamed(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
     """W005: BEMI_RENAMED speaks of a model or a column that does not exist, and so has no effect."""
     hint = 'The form is {"app.Model": {"tables": ["former"], "columns": {"former": "present"}}}.'
@@ -77,7 +77,7 @@ def check_renamed(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
 
 
 @register("bemi_orm")
-@_with_readable_settings
+@with_readable_settings
 def check_context_function(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
     """E001: BEMI_CONTEXT_FUNCTION cannot be imported or called."""
     path, number = settings.CONTEXT_FUNCTION, "bemi_orm.E001"
@@ -92,7 +92,7 @@ def check_context_function(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMe
 
 
 @register("bemi_orm")
-@_with_readable_settings
+@with_readable_settings
 def check_databases(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
     """E002 and E003: an alias that DATABASES does not have, or that is not PostgreSQL."""
     for setting, alias in (("DATABASE", settings.DATABASE), ("SOURCE_DATABASE", settings.SOURCE_DATABASE)):
@@ -112,7 +112,7 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
 
 
 @register("bemi_orm")
-@_with_readable_settings
+@with_readable_settings
 def check_router(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]:
     """W002: queries on changes would go to another database than the one that holds them."""
     from bemi_orm.models import Change
@@ -139,7 +139,7 @@ def check_middleware(app_configs: Apps, **kwargs: Any) -> Iterator[CheckMessage]
 
 
 @register(Tags.database)
-@_with_readable_settings
+@with_readable_settings
 def check_table(
     app_configs: Apps, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> Iterator[CheckMessage]:

@@ -29,6 +29,9 @@ class Settings:
     RENAMED: former names by model: `{"todos.Todo": {"tables": ["item"], "columns": {"title": "task"}}}`.
     TRACK, IGNORE: tables, as `table`, `schema.table`, `app_label`, `app_label.Model`, or a glob of these.
     USER_KEY: the context's key, or path `request__user`, that names the user; `by_user` goes by it.
+    ACCESS: dotted path of the subclass of `bemi_orm.access.Access` that says who may see and revert what.
+    MASKED: fields by model, columns by table, and keys of the `context`, that are hidden without the permission
+        `bemi_orm.view_masked`; by default the user model's password.
     """
 
     CONTEXT_FUNCTION: str = "bemi_orm.transport.request.default_request_context"
@@ -45,6 +48,8 @@ class Settings:
     IGNORE: Sequence[str] = ()
     RENAMED: Mapping[str, Any] = {}
     USER_KEY: str = "user_id"
+    ACCESS: str = "bemi_orm.access.Access"
+    MASKED: Mapping[str, Any]
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -54,6 +59,8 @@ class Settings:
         except AttributeError:
             if name == "DATABASE":
                 return "bemi" if "bemi" in django_settings.DATABASES else "default"
+            if name == "MASKED":
+                return {django_settings.AUTH_USER_MODEL: ["password"]}
             return object.__getattribute__(self, name)
         if reason := find_fault(name, value):
             raise ConfigurationError(reason)

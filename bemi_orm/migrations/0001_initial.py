@@ -37,6 +37,10 @@ class Migration(migrations.Migration):
                 "ordering": ["id"],
                 "managed": False,
                 "default_permissions": ("view",),
+                "permissions": [
+                    ("revert_change", "Can revert changes"),
+                    ("view_masked", "Can see masked values of changes"),
+                ],
             },
         ),
     ]

@@ -37,7 +37,7 @@ def test_nothing_is_found_in_a_good_project():
     [
         ("BEMI_CONTEXT_FUNKTION", "Did you mean BEMI_CONTEXT_FUNCTION?"),
         ("BEMI_DATABSE", "Did you mean BEMI_DATABASE?"),
-        ("BEMI_ZZZZZZZZ", "There are: BEMI_CAPTURE_SQL, "),
+        ("BEMI_ZZZZZZZZ", "There are: BEMI_ACCESS, BEMI_CAPTURE_SQL, "),
     ],
 )
 def test_w001_unknown_setting(settings, name, hint):

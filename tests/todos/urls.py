@@ -1,10 +1,12 @@
 """URLs of the test project."""
 
+from django.contrib import admin
 from django.urls import path
 
 from tests.todos import views
 
 urlpatterns = [
+    path("admin/", admin.site.urls),
     path("login/", views.log_in),
     path("lists/", views.lists),
     path("lists/<int:pk>/", views.list_detail),

@@ -1,0 +1,55 @@
+"""Who may see and revert which changes, for the REST API and the admin; `BEMI_ACCESS` names a subclass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils.module_loading import import_string
+
+from bemi_orm.conf import settings
+from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.masking import MASKED, Masks
+
+if TYPE_CHECKING:
+    from bemi_orm.models import Change
+    from bemi_orm.querysets import ChangeQuerySet
+
+__all__ = ["MASKED", "Access", "Masks", "access"]
+
+
+class Access:
+    """The rules of a project; closed unless a permission opens them. One instance serves one question."""
+
+    def may_view(self, user: Any) -> bool:
+        """Whether the user may read changes: active staff with `bemi_orm.view_change`."""
+        return bool(user.is_active and user.is_staff and user.has_perm("bemi_orm.view_change"))
+
+    def may_revert(self, user: Any) -> bool:
+        """Whether the user may undo changes that they see: `may_view` and `bemi_orm.revert_change`."""
+        return self.may_view(user) and user.has_perm("bemi_orm.revert_change")
+
+    def scope(self, user: Any, changes: ChangeQuerySet[Change]) -> ChangeQuerySet[Change]:
+        """Narrow the changes to those that the user may see; all by default.
+
+        Example: `changes.exclude(table="salary")`; by row, before a change or after it:
+        `changes.before({"team_id": 7}) | changes.after({"team_id": 7})`.
+        Every list, count, facet, export and plan goes through it.
+        """
+        return changes
+
+    def masked(self, user: Any) -> Masks:
+        """Give what the user sees masked: `BEMI_MASKED`, or nothing with `bemi_orm.view_masked`."""
+        if user.is_active and user.has_perm("bemi_orm.view_masked"):
+            return Masks()
+        return Masks.from_setting(settings.MASKED)
+
+
+def access() -> Access:
+    """Give the rules that `BEMI_ACCESS` names; raises ConfigurationError where it names no `Access`."""
+    try:
+        found = import_string(settings.ACCESS)
+    except ImportError as error:
+        raise ConfigurationError(f"BEMI_ACCESS {settings.ACCESS!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Access)):
+        raise ConfigurationError(f"BEMI_ACCESS {settings.ACCESS!r} is no subclass of bemi_orm.access.Access.")
+    return found()

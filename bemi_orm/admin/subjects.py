@@ -1,0 +1,135 @@
+"""The object that a history page is about, which may be gone, and whether it is shown to this user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from bemi_orm.admin.viewer import Viewer, viewer_of
+from bemi_orm.choices import Operation
+from bemi_orm.exceptions import TimeTravelError
+from bemi_orm.history.keys import row_key
+from bemi_orm.history.moments import Before, Bound
+from bemi_orm.history.rowstates import until
+from bemi_orm.models import Change
+from bemi_orm.timetravel.travel import time_travel
+from bemi_orm.values.instances import instance_from
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    from bemi_orm.querysets import ChangeQuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object and its history.
+
+    instance: the live one, or the row as it was last. ending: the last change of a row that is gone.
+    """
+
+    instance: Model
+    viewer: Viewer
+    ending: Change | None = None
+
+    @property
+    def parts(self) -> list[type[Model]]:
+        """The models in whose tables the object has a row: those of its parents, then its own."""
+        own = self.instance._meta.concrete_model
+        assert own is not None
+        return [*own._meta.get_parent_list(), own]
+
+    def changes(self, source: ChangeQuerySet[Change] | None = None) -> ChangeQuerySet[Change]:
+        """Give the changes of its rows in these tables, in scope; source: taken from these instead."""
+        source = self.viewer.changes.all() if source is None else source
+        return reduce(or_, (source.for_row(self.instance, part) for part in self.parts))
+
+    def ensure_in_scope(self, since: Bound | None = None, *, to: Bound | None = None) -> None:
+        """Raise PermissionDenied where `Access.scope` hides what the object's state at `to` comes from.
+
+        since: look at all changes after it instead, as an undo of these needs them all.
+        """
+        if not self.viewer.changes.query.where:
+            return
+        rows = self.changes(Change.objects.all()).order_by("-position", "-ordinal")
+        rows = rows.filter(until(to))[:1] if since is None else rows.exclude(until(since))
+        wanted = set(rows.values_list("pk", flat=True))
+        if wanted - set(self.viewer.changes.filter(pk__in=wanted).values_list("pk", flat=True)):
+            raise PermissionDenied
+
+
+def find_subject(admin: ModelAdmin[Any], request: HttpRequest, key: str) -> Subject | None:
+    """Find an object by its key, live or gone, that this user may see in this admin."""
+    viewer = viewer_of(request)
+    instance = admin.get_object(request, key)
+    if instance is not None:
+        return Subject(instance, viewer)
+    ending = _ending(admin.model, key, viewer)
+    if ending is None or not was_visible(admin, request, ending):
+        return None
+    return Subject(last_instance(admin.model, ending, viewer), viewer, ending)
+
+
+def last_instance(model: type[Model], ending: Change, viewer: Viewer) -> Model:
+    """Give a row that is gone as it was last, with what this user may not see masked."""
+    image = ending.before if ending.operation == Operation.DELETE else ending.after
+    shown = viewer.masks.image(ending.schema, ending.table, image)
+    own = cast(type[Model], model._meta.concrete_model)
+    return instance_from(own, shown, change=ending, is_complete=ending.operation != Operation.DELETE)
+
+
+def was_visible(admin: ModelAdmin[Any], request: HttpRequest, ending: Change) -> bool:
+    """Whether the admin would have shown the row right before its end; where the past cannot tell, not.
+
+    The admin's own `get_queryset` answers, inside `time_travel`; if that narrows nothing, nobody is asked.
+    """
+    if _is_whole(admin.get_queryset(request)):
+        return True
+    recall_permissions(request)
+    moment = Before(ending) if ending.operation == Operation.DELETE else ending
+    key = key_at(admin.model, ending.before or ending.after)
+    try:
+        with time_travel(moment):
+            return admin.get_object(request, str(key)) is not None
+    except TimeTravelError:
+        return False
+
+
+def key_at(model: type[Model], image: Any) -> Any:
+    """Give the key that the row of an image has in its model."""
+    return instance_from(cast(type[Model], model._meta.concrete_model), image).pk
+
+
+def recall_permissions(request: HttpRequest) -> None:
+    """Read who the user is, and what they may, before a journey: there these would be as they were then."""
+    request.user.get_all_permissions()
+
+
+def _ending(model: type[Model], key: str, viewer: Viewer) -> Change | None:
+    own = cast(type[Model], model._meta.concrete_model)
+    try:
+        text = row_key(own(pk=own._meta.pk.to_python(key)), own)
+    except (ValidationError, ValueError):
+        return None
+    gone = viewer.changes.for_model(own).of_gone_rows()
+    return gone.filter(primary_key=text.text).order_by("-id").first() if text else None
+
+
+def _is_whole(rows: QuerySet[Any]) -> bool:
+    query = rows.query
+    return not (query.where or query.is_sliced or query.combinator or query.is_empty())
+
+
+def change_by_id(text: str, viewer: Viewer) -> Change | None:
+    """Give a change in scope by its id; None for what is no id of one."""
+    try:
+        return viewer.changes.filter(pk=UUID(text)).first()
+    except ValueError:
+        return None

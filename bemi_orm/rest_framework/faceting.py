@@ -1,0 +1,63 @@
+"""Counts for charts and lists of filters, over a time that is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.core.exceptions import FieldError
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from bemi_orm.facets import Bucket, Count, counts_by, counts_per
+from bemi_orm.models import Change
+from bemi_orm.querysets import ChangeQuerySet
+from bemi_orm.rest_framework.filters import ChangeFilterSet, checked
+from bemi_orm.rest_framework.moments import local_now
+from bemi_orm.rest_framework.parameters import Values
+
+DEFAULT_PERIOD: Final = timedelta(days=1)
+MAX_BUCKETS: Final = 2_000
+
+_UNITS: Final = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+
+def count_facets(changes: ChangeQuerySet[Change], request: Request, parameters: Values) -> dict[str, Any]:
+    """Give the counts, one query each; of the last day, where the filters name no start."""
+    filterset = checked(ChangeFilterSet(request.query_params, changes, request=request))
+    times = filterset.form.cleaned_data
+    until = times["until"] or local_now()
+    since = times["last"] or times["since"] or until - DEFAULT_PERIOD
+    found = filterset.qs.between(since, until)
+    return {
+        "since": since,
+        "until": until,
+        "by": dict(_facets(found, parameters, filterset)),
+        "per": parameters["per"],
+        "buckets": _buckets(found, parameters, since, until),
+    }
+
+
+def _facets(
+    changes: ChangeQuerySet[Change], parameters: Values, filterset: ChangeFilterSet
+) -> Iterator[tuple[str, list[Count]]]:
+    for what in parameters["by"]:
+        kind, _, path = what.partition(".")
+        if kind == "context" and filterset.masks.names_key(path):
+            raise ValidationError({"by": [f"{what} is masked for you."]})
+        try:
+            yield what, counts_by(changes, what, parameters["limit"])
+        except FieldError as error:
+            raise ValidationError({"by": [str(error)]}) from None
+
+
+def _buckets(
+    changes: ChangeQuerySet[Change], parameters: Values, since: datetime, until: datetime
+) -> list[Bucket]:
+    unit = parameters["per"]
+    if unit is None:
+        return []
+    if (until - since) / _UNITS[unit] > MAX_BUCKETS:
+        raise ValidationError({"per": [f"There would be more than {MAX_BUCKETS:,}. Take a shorter time."]})
+    return counts_per(changes, unit, since, until, parameters["time_zone"])

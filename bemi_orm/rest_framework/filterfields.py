@@ -1,0 +1,108 @@
+"""Filters whose text a function reads; what it does not understand is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from django import forms
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q
+from django_filters.filters import CharFilter
+
+from bemi_orm.choices import Operation
+from bemi_orm.models import Change
+from bemi_orm.querysets import ChangeQuerySet
+from bemi_orm.rest_framework.moments import forms_of
+
+Changes = ChangeQuerySet[Change]
+_T = TypeVar("_T")
+
+PREFIXES: Final = ("context.", "before.", "after.")
+"""Of parameters that name a path: `context.user_id=1`, `after.meta.colour=red`."""
+
+MAX_LENGTH: Final = 1_000
+
+
+class _ParsedField(forms.CharField):
+    """A text that a function reads, which raises ValueError for what it does not understand."""
+
+    def __init__(self, *, parse: Callable[[str], Any], **options: Any) -> None:
+        super().__init__(max_length=MAX_LENGTH, strip=False, **options)
+        self._parse = parse
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if text in self.empty_values:
+            return None
+        try:
+            return self._parse(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class ParsedFilter(CharFilter):
+    """A filter whose text is read by `parse`; the method gets what that gives."""
+
+    field_class = _ParsedField
+
+
+class PathFilter(ParsedFilter):
+    """`context.user_id=1`: containment of a value under a path, as a number or as a text."""
+
+    def __init__(self, name: str) -> None:
+        column, *self.path = name.split(".")
+        super().__init__(field_name=column, parse=forms_of)
+
+    def filter(self, qs: Changes, value: list[Any] | None) -> Changes:
+        """Narrow by the GIN index where it is the context."""
+        if value is None:
+            return qs
+        condition = Q()
+        for form in value:
+            nested = form
+            for key in reversed(self.path):
+                nested = {key: nested}
+            condition |= Q(**{f"{self.field_name}__contains": nested})
+        return qs.filter(condition)
+
+
+def list_of(parse: Callable[[str], _T]) -> Callable[[str], list[_T]]:
+    """Read texts with commas between them."""
+    return lambda text: [parse(part) for part in text.split(",")]
+
+
+def name_of(text: str) -> str:
+    """Give the name of a table or field."""
+    if not text:
+        raise ValueError("A name is missing; names are separated by single commas.")
+    return text
+
+
+def operation_of(text: str) -> str:
+    """Give the operation."""
+    if text not in Operation.values:
+        raise ValueError(f"{text!r} is no operation. There are: {', '.join(Operation.values)}.")
+    return text
+
+
+def boolean_of(text: str) -> bool:
+    """Give the truth value."""
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false.")
+    return text == "true"
+
+
+def model_of(text: str) -> type[Model]:
+    """Give the model of a label."""
+    try:
+        return apps.get_model(text)
+    except (LookupError, ValueError):
+        raise ValueError(f"There is no model {text!r}. A label is written as in auth.User.") from None
+
+
+def is_path(name: str) -> bool:
+    """Whether a parameter names a path in the context or an image."""
+    kind, dot, path = name.partition(".")
+    return f"{kind}{dot}" in PREFIXES and all(path.split("."))

@@ -1,0 +1,184 @@
+"""Reverts over HTTP: what a user may not see, they may not undo either."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, cast
+
+from django.core.exceptions import FieldError
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied, ValidationError
+
+from bemi_orm.access import access
+from bemi_orm.exceptions import RevertConflict
+from bemi_orm.masking import Masks
+from bemi_orm.models import Change
+from bemi_orm.revert.plan import RevertPlan, RevertResult
+from bemi_orm.revert.steps import ABSENT, PARKED, ColumnEffect, Conflict, Culprit, Effect, Step
+
+
+class RevertOrder(TypedDict, total=False):
+    """What a revert is asked to do; see `RevertPlan.apply`."""
+
+    fields: list[str] | None
+    on_conflict: str
+    missing_parents: str
+
+
+class RevertOrderSerializer(serializers.Serializer[Any]):
+    """Body of a revert; all of it is optional."""
+
+    fields = serializers.ListField(  # type: ignore[assignment]
+        child=serializers.CharField(max_length=200),
+        required=False,
+        allow_null=True,
+        allow_empty=False,
+        help_text="Undo only these fields of a row that was updated.",
+    )
+    on_conflict = serializers.ChoiceField(["raise", "skip", "overwrite"], default="raise")
+    missing_parents = serializers.ChoiceField(["conflict", "skip", "null", "restore"], default="conflict")
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what is not known: a misspelt key would undo more than was meant."""
+        if isinstance(data, dict) and (unknown := data.keys() - self.get_fields().keys()):
+            raise ValidationError({str(name): ["There is no such key."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class ObjectRevertSerializer(RevertOrderSerializer):
+    """Body of a revert of an object to a moment."""
+
+    to = serializers.CharField(
+        max_length=100,
+        help_text="A time, the id of a change of the object (the moment right after it), or an LSN.",
+    )
+
+
+class EffectSerializer(serializers.Serializer[ColumnEffect]):
+    """What becomes of a column; without `old` there is no row before, without `new` none after."""
+
+    column = serializers.CharField()
+    old = serializers.JSONField(required=False, allow_null=True)
+    new = serializers.JSONField(required=False, allow_null=True)
+    is_made_up = serializers.BooleanField(help_text="A value made up at apply, which makes room for a while.")
+
+    def to_representation(self, instance: ColumnEffect) -> dict[str, Any]:
+        """Leave out the side without a row."""
+        ends = {"old": instance.old, "new": instance.new}
+        shown = {name: None if end is PARKED else end for name, end in ends.items() if end is not ABSENT}
+        return {"column": instance.column, **shown, "is_made_up": PARKED in (instance.old, instance.new)}
+
+
+class StepSerializer(serializers.Serializer[Step]):
+    """One statement on one row."""
+
+    schema = serializers.CharField(source="table.schema")
+    table = serializers.CharField(source="table.table")
+    primary_key = serializers.CharField(source="key", allow_null=True)
+    effect = serializers.ChoiceField([effect.value for effect in Effect])
+    columns = EffectSerializer(many=True)
+    changes = serializers.ListField(child=serializers.UUIDField())
+    is_detour = serializers.BooleanField(help_text="Only makes room for another step.")
+
+
+class CulpritSerializer(serializers.Serializer[Culprit]):
+    """A change that stands in the way."""
+
+    change = serializers.UUIDField()
+    committed_at = serializers.DateTimeField()
+    context = serializers.DictField()  # type: ignore[assignment]
+
+
+class ConflictSerializer(serializers.Serializer[Conflict]):
+    """Why a row cannot simply be reverted."""
+
+    kind = serializers.CharField()
+    schema = serializers.CharField(source="table.schema")
+    table = serializers.CharField(source="table.table")
+    primary_key = serializers.CharField(source="key", allow_null=True)
+    columns = serializers.ListField(child=serializers.CharField())
+    detail = serializers.CharField()
+    by = CulpritSerializer(many=True)
+
+
+class PlanSerializer(serializers.Serializer[RevertPlan]):
+    """What it takes, and what stands in the way."""
+
+    changes = serializers.ListField(child=serializers.UUIDField())
+    steps = StepSerializer(many=True)
+    conflicts = ConflictSerializer(many=True)
+
+
+class ResultSerializer(serializers.Serializer[RevertResult]):
+    """What was done, and which rows were left alone (`on_conflict: skip`)."""
+
+    steps = StepSerializer(many=True)
+    skipped = ConflictSerializer(many=True)
+
+
+class RefusalSerializer(serializers.Serializer[RevertConflict]):
+    """Nothing was changed, and why."""
+
+    detail = serializers.CharField()
+    conflicts = ConflictSerializer(many=True, required=False)
+
+
+def shown_plan(plan: RevertPlan, user: Any, masks: Masks) -> dict[str, Any]:
+    """Give a plan as JSON. Raises PermissionDenied where it takes changes that the user does not see."""
+    ensure_seen(plan, user)
+    return {
+        "changes": plan.changes,
+        "steps": shown_steps(plan.steps, masks),
+        "conflicts": shown_conflicts(plan.conflicts, user, masks),
+    }
+
+
+def shown_steps(steps: tuple[Step, ...], masks: Masks) -> Any:
+    """Give steps as JSON."""
+    return cast(Any, StepSerializer)([masks.step(step) for step in steps], many=True).data
+
+
+def shown_conflicts(conflicts: tuple[Conflict, ...], user: Any, masks: Masks) -> Any:
+    """Give conflicts as JSON; changes in the way that the user does not see are left out."""
+    seen = _seen({culprit.change for conflict in conflicts for culprit in conflict.by}, user)
+    shown = cast(Any, ConflictSerializer)(list(map(masks.conflict, conflicts)), many=True).data
+    for conflict, data in zip(conflicts, shown, strict=True):
+        pairs = zip(conflict.by, data["by"], strict=True)
+        data["by"] = [item for culprit, item in pairs if culprit.change in seen]
+    return shown
+
+
+def ensure_seen(plan: RevertPlan, user: Any) -> None:
+    """Raise PermissionDenied where a plan undoes changes that are out of the user's sight."""
+    if len(_seen(set(plan.changes), user)) < len(plan.changes):
+        raise PermissionDenied("To undo this takes changes that you may not see.")
+
+
+def apply_plan(plan: RevertPlan, order: RevertOrder, masks: Masks) -> RevertResult:
+    """Take the steps. Raises RevertConflict, ValidationError, PermissionDenied for masked columns."""
+    fields = order.get("fields")
+    _ensure_shown(plan, fields, masks)
+    try:
+        return plan.apply(order["on_conflict"], fields)  # type: ignore[arg-type]
+    except FieldError as error:
+        raise ValidationError({"fields": [str(error)]}) from None
+
+
+def _ensure_shown(plan: RevertPlan, fields: list[str] | None, masks: Masks) -> None:
+    """A masked value must not be put back unseen: an old password would open the account again."""
+    for step in plan.steps:
+        model = Change(schema=step.table.schema, table=step.table.table).row_model
+        names = (
+            {} if model is None else {str(f.column): {f.name, f.attname} for f in model._meta.concrete_fields}
+        )
+        wanted = (c for c in step.touched if fields is None or {c, *names.get(c, ())} & set(fields))
+        hidden = sorted(column for column in wanted if masks.hides_column(*step.table, column))
+        if hidden and step.effect is Effect.UPDATE:
+            raise PermissionDenied(
+                f"{', '.join(hidden)} of {step.table} is masked for you. Name other fields."
+            )
+
+
+def _seen(ids: set[Any], user: Any) -> set[Any]:
+    if not ids:
+        return set()
+    return set(access().scope(user, Change.objects.filter(pk__in=ids)).values_list("pk", flat=True))

@@ -1,0 +1,98 @@
+"""Debian's Chromium for tests of pages, without a network beyond this machine."""
+
+from __future__ import annotations
+
+import shutil
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+MISSING = (
+    None
+    if CHROMIUM and DRIVER
+    else "no chromium and chromedriver; Debian's packages of these names have them"
+)
+POLICY = "default-src 'self'"
+
+
+def strict_policy(get_response):
+    """Middleware: nothing inline, nothing from elsewhere."""
+
+    def middleware(request):
+        response = get_response(request)
+        response["Content-Security-Policy"] = POLICY
+        return response
+
+    return middleware
+
+
+class Browser:
+    """A browser with the few words that tests of pages need; width and height in CSS pixels."""
+
+    def __init__(self):
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for word in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--no-proxy-server",
+        ):
+            options.add_argument(word)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options, Service(DRIVER))
+        self.driver.set_script_timeout(20)
+
+    def quit(self):
+        self.driver.quit()
+
+    def log_in(self, address, client):
+        """Take over the session of a Django test client that is logged in."""
+        self.driver.get(address + "/static/bemi_orm/bemi.css")
+        self.driver.add_cookie({"name": "sessionid", "value": client.cookies["sessionid"].value, "path": "/"})
+        self.problems()
+
+    def look(self, *, width=1280, height=900, is_dark=False):
+        """Set the window's size and the colour scheme that the system would ask for."""
+        self._tell(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        self._tell("Emulation.setEmulatedMedia", features=[scheme])
+
+    def set_script(self, *, is_on):
+        self._tell("Emulation.setScriptExecutionDisabled", value=not is_on)
+
+    def ignore_policy(self, *, is_on):
+        """Let scripts run that the server's policy would stop; in force from the next page on."""
+        self._tell("Page.setBypassCSP", enabled=is_on)
+
+    def get(self, url):
+        self.driver.get(url)
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def text(self):
+        return self.run("return document.body.innerText")
+
+    def problems(self):
+        """Give what the console said since the last call: errors of scripts, violations of the policy.
+
+        That a server has no icon, which a browser asks for by itself, is none.
+        """
+        messages = [entry["message"] for entry in self.driver.get_log("browser")]
+        return [message for message in messages if "/favicon.ico - " not in message]
+
+    def overflow(self):
+        """Give by how many pixels the page is wider than the window."""
+        return self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    def _tell(self, command, **arguments):
+        self.driver.execute_cdp_cmd(command, arguments)
