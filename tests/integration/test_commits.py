@@ -1,7 +1,7 @@
 """Against the plain definition, on random histories whose commit times fall as well as rise."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -93,6 +93,20 @@ def test_changes_of_other_databases_are_passed_over():
     fill({100: 0, 300: 5.5})
     fill({50: 0, 200: 1, 250: 0, 400: 1}, database="elsewhere")
     assert find(5, later=300) == 100
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("moment", [datetime.max, datetime.min])
+def test_times_at_the_ends_of_the_calendar_are_times(moment):
+    fill({100: 0, 200: 1})
+    found = last_until(moment.replace(tzinfo=UTC), 300, source="default", alias="default")
+    assert found == (200 if moment.year > 1 else None)
+
+
+@pytest.mark.django_db
+def test_quiet_weeks_are_passed_over():
+    fill({100: 0, 200: 1, 300: 86_400 * 30})
+    assert find(86_400 * 15) == 200
 
 
 @pytest.mark.django_db
