@@ -124,10 +124,9 @@ def measure(rows: int) -> None:
     report("as_of: count", lambda: Change.objects.for_model(Todo).as_of(middle).count())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def run(usage: str | None, measure: Callable[[int], None]) -> None:
+    """Make a history of the size that the command line says, and measure."""
+    parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=int, nargs="?", default=20_000)
     parser.add_argument("--pg-bin", type=Path)
     options = parser.parse_args()
@@ -142,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, measure)
