@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from bemi_orm.revert.settling import MissingParents, OnConflict
 
 _Row_co = TypeVar("_Row_co", bound=Model, covariant=True)
+
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
+"""As a key of a user is written; Python refuses to read thousands of digits."""
 
 
 class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
@@ -103,7 +107,7 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
         if key is None:
             return self.none()
         text = str(key)
-        is_number = text.isascii() and text.removeprefix("-").isdecimal() and str(int(text)) == text
+        is_number = _INTEGER.fullmatch(text) is not None
         forms = [int(text), text] if is_number else [text]
         return self.filter(**{f"context__{settings.USER_KEY}__in": forms})
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 LEAVE_A_ROW: Final = (Operation.CREATE, Operation.UPDATE, Operation.SNAPSHOT)
 
+NEWEST_FIRST: Final = ("-position", "-ordinal")
+OLDEST_FIRST: Final = ("position", "ordinal")
+"""The order of ids in the terms of the indexes by key, which find one change of a long history at once."""
+
 
 class Presence(Enum):
     """Whether there was a row."""
@@ -47,7 +51,7 @@ def state_of_row(
     row: its changes. truncates: those that emptied its table. Before the first change that is stored, the row
     is what that change found.
     """
-    last = row.filter(until(bound)).order_by("-id").first()
+    last = row.filter(until(bound)).order_by(*NEWEST_FIRST).first()
     if last is None:
         return _found_by_first(row, bound)
     is_there = last.operation in LEAVE_A_ROW and not truncates.filter(until(bound), id__gt=last.id).exists()
@@ -71,11 +75,12 @@ def until(bound: Bound | None) -> Q:
     """Give the condition that a change is not after a place in their order."""
     if bound is None:
         return Q()
-    return Q(position__lt=bound.position) | Q(position=bound.position, ordinal__lte=bound.ordinal)
+    # The first half is what an index can begin at.
+    return Q(position__lte=bound.position) & (Q(position__lt=bound.position) | Q(ordinal__lte=bound.ordinal))
 
 
 def _found_by_first(row: ChangeQuerySet[Change], bound: Bound | None) -> RowState:
-    first = None if bound is None else row.order_by("id").first()
+    first = None if bound is None else row.order_by(*OLDEST_FIRST).first()
     if first is None or first.operation == Operation.SNAPSHOT:
         return RowState(Presence.NOT_KNOWN, {}, first)
     if first.operation == Operation.CREATE:

@@ -27,7 +27,8 @@ from bemi_orm.periods import parse_moment
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rows import key_text
 
-_INTEGER: Final = re.compile(r"-?\d{1,18}")
+_INTEGER: Final = re.compile(r"-?\d{1,19}", re.ASCII)
+_BIGINTS: Final = range(-(2**63), 2**63)
 _IS_LIVE: Final = (
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c "
     "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -62,7 +63,7 @@ def changes_of(table: str | type[Model], key: Sequence[str] = ()) -> ChangeQuery
     text = key_text(list(key))
     if text is None:
         return changes
-    row_key = RowKey(text, int(text) if len(key) == 1 and _INTEGER.fullmatch(text) else None)
+    row_key = RowKey(text, _integer(text) if len(key) == 1 else None)
     if row_key.number is not None and not changes.filter(key_is(row_key)).exists():
         row_key = RowKey(text, None)  # digits in a key of text
     return changes.filter(IsOfRow(condition, row_key))
@@ -120,6 +121,13 @@ def _forms(value: str) -> list[Any]:
         return [json.loads(value), value]
     except ValueError:
         return [value]
+
+
+def _integer(text: str) -> int | None:
+    if not _INTEGER.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number in _BIGINTS else None
 
 
 def _in_table(name: str) -> Q:

@@ -32,6 +32,15 @@ BEGIN
     RETURN added;
 END $$;
 
+-- A generated column that the server did not publish, and that cannot be computed here.
+CREATE FUNCTION bemi_time_travel.refuse_column(table_name text, column_name text) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'BEMI1', MESSAGE = format(
+        'The value of %I.%I is not known: the server does not publish this generated column, and the database '
+        'of changes cannot compute its expression. Leave it out: .defer(%L).', table_name, column_name, column_name);
+END $$;
+
 -- Counts a view with the moment as constants, as to ask for a setting takes longer than to compare a row with it.
 CREATE FUNCTION bemi_time_travel.count_rows(view_name text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE

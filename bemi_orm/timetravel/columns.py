@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +13,8 @@ from django.db.models import NOT_PROVIDED, Field, Model
 
 from bemi_orm.conf import settings
 from bemi_orm.history.states import literal
+from bemi_orm.timetravel.creating import Exists, quoted
 from bemi_orm.values.renames import former_columns
-
-SCHEMA: Final = "bemi_time_travel"
 
 KEY_TEXT_TYPES: Final = ("text", "character varying", "varchar", "uuid")
 """Keys that a view shows as their text, as a cast would hide the index; other uuids follow them."""
@@ -32,12 +30,15 @@ class Column:
 
     type: of PostgreSQL, without a length. former: names that the column had.
     default: SQL of the jsonb that the column has in a row that was stored before it existed, or None.
+    collation: of the column, where it has one of its own. expression: SQL of a generated column.
     """
 
     name: str
     type: str
     former: tuple[str, ...] = ()
     default: str | None = None
+    collation: str | None = None
+    expression: str | None = None
 
 
 def columns_of(model: type[Model]) -> tuple[Column, ...]:
@@ -46,14 +47,14 @@ def columns_of(model: type[Model]) -> tuple[Column, ...]:
     return tuple(_column(field, connection) for field in model._meta.local_concrete_fields)
 
 
-def image_sql(column: Column, unknown: Callable[[str], str], exists: Callable[[str], bool]) -> str:
+def image_sql(column: Column, unknown: str, exists: Exists) -> str:
     """Give the expression for a column's value in `c.after`.
 
-    unknown: gives the SQL for an image that lacks the column. exists: whether the database has a type.
+    unknown: the SQL of the jsonb for an image that lacks the column.
     """
     stored = ", ".join(f"c.after -> {literal(name)}" for name in (column.name, *column.former))
-    value = f"COALESCE({stored}, {unknown(column.default or 'NULL')})"
-    kind = column.type if exists(column.type) else "text"
+    value = f"COALESCE({stored}, {unknown})"
+    kind = column.type if exists("type", column.type) else "text"
     if kind == "uuid":  # in the order of uuids, whatever the database's collation
         return f"({value} #>> '{{}}') COLLATE \"C\""
     if kind in ("json", "jsonb"):
@@ -61,7 +62,12 @@ def image_sql(column: Column, unknown: Callable[[str], str], exists: Callable[[s
     if kind.endswith("]"):
         kind = kind.replace("uuid", "text") if kind.startswith("uuid[") else kind
         return f"(SELECT r.v FROM jsonb_to_record(jsonb_build_object('v', {value})) AS r (v {kind}))"
-    return f"({value} #>> '{{}}')::{kind}"
+    return f"({value} #>> '{{}}')::{kind}{_collate(column, exists)}"
+
+
+def shown_type(column: Column, exists: Exists) -> str:
+    """Give the type that a view shows the column in; see `image_sql`."""
+    return column.type if "uuid" not in column.type and exists("type", column.type) else "text"
 
 
 def key_sql(column: Column, *, is_integer: bool) -> str:
@@ -74,7 +80,30 @@ def key_sql(column: Column, *, is_integer: bool) -> str:
 def _column(field: Field[Any, Any], connection: BaseDatabaseWrapper) -> Column:
     column = str(field.column)
     kind = _LENGTH.sub(r"\1", field.db_type(connection) or "text")
-    return Column(column, kind, former_columns(field.model, column), _default(field, kind, connection))
+    return Column(
+        name=column,
+        type=kind,
+        former=former_columns(field.model, column),
+        default=_default(field, kind, connection),
+        # A key that is compared with it is COLLATE "C", and two collations are none.
+        collation=None if field.is_relation else field.db_parameters(connection).get("collation"),
+        expression=_expression(field, connection),
+    )
+
+
+def _collate(column: Column, exists: Exists) -> str:
+    if column.collation is None:
+        return ""
+    collation = quoted(column.collation)
+    return f" COLLATE {collation}" if exists("collation", collation) else ""
+
+
+def _expression(field: Any, connection: BaseDatabaseWrapper) -> str | None:
+    if not field.generated:
+        return None
+    sql, params = field.generated_sql(connection)
+    composed = connection.ops.compose_sql(sql, params) if params else sql  # type: ignore[attr-defined]
+    return str(composed)
 
 
 def _default(field: Field[Any, Any], kind: str, connection: BaseDatabaseWrapper) -> str | None:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from bemi_orm.history.states import literal
-from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.creating import SCHEMA
 from bemi_orm.timetravel.journeys import Journey
 
 _WHOLE_COUNT: Final = re.compile(r'SELECT COUNT\(\*\) AS "__count" FROM "([^"%]+)"')

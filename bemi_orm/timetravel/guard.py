@@ -14,9 +14,8 @@ from django.db.utils import DatabaseError
 
 from bemi_orm.exceptions import PastIsReadOnlyError, TimeTravelError
 from bemi_orm.history.tracked import split_table
-from bemi_orm.timetravel.columns import SCHEMA
 from bemi_orm.timetravel.counting import with_faster_count
-from bemi_orm.timetravel.creating import quoted
+from bemi_orm.timetravel.creating import SCHEMA, quoted
 from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
 from bemi_orm.timetravel.uuids import casts_to_texts, to_texts
 from bemi_orm.timetravel.views import past_models, view_name

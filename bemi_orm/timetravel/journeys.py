@@ -51,7 +51,7 @@ class Journey:
     schemas: those of the search path outside, where the live tables are.
     tables: the `db_table` of each model that is read from the past.
     bound: the last change that belongs to the moment.
-    readers: names of views of the project that read live tables.
+    readers: names of views of the project, and of tables without a model, which would be read live.
     """
 
     schemas: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,9 +15,8 @@ from bemi_orm.conf import settings
 from bemi_orm.exceptions import SetupError
 from bemi_orm.history.states import literal
 from bemi_orm.operations import find_table, read_sql
-from bemi_orm.timetravel.columns import SCHEMA
-from bemi_orm.timetravel.creating import quoted
-from bemi_orm.timetravel.readers import reader_refusals
+from bemi_orm.timetravel.creating import SCHEMA, Exists, quoted
+from bemi_orm.timetravel.readers import IsTracked, live_refusals
 from bemi_orm.timetravel.views import (
     Place,
     model_refusal_sql,
@@ -27,8 +26,6 @@ from bemi_orm.timetravel.views import (
     view_name,
     view_sql,
 )
-
-IsTracked = Callable[[str, str], bool]
 
 _PLACES: Final = """
     SELECT name, pg_catalog.current_database()::text, n.nspname::text, c.relname::text, c.relkind::text,
@@ -83,17 +80,17 @@ def plan_views(is_tracked: IsTracked) -> ViewPlan:
 
 
 def _views(is_tracked: IsTracked) -> tuple[list[str], list[str]]:
-    exists, places = _type_lookup(), _places()
+    exists, places = _lookup(), _places()
     views = list(_model_views(is_tracked, places, exists))
     tables = [
         f"{quoted(place.schema)}.{quoted(place.table)}" for place, kind in places.values() if kind in _TABLES
     ]
     taken = {view_name(model) for model in past_models().values()}
-    return views, list(reader_refusals(tables, taken, exists=exists))
+    return views, list(live_refusals(tables, taken, is_tracked, exists=exists))
 
 
 def _model_views(
-    is_tracked: IsTracked, places: dict[str, tuple[Place, str]], exists: Callable[[str], bool]
+    is_tracked: IsTracked, places: dict[str, tuple[Place, str]], exists: Exists
 ) -> Iterator[str]:
     changes = _changes_table()
     for db_table, model in sorted(past_models().items()):
@@ -135,13 +132,13 @@ def _changes_table() -> str:
     return f"{quoted(str(found.schema))}.changes"
 
 
-def _type_lookup() -> Callable[[str], bool]:
-    """The database of `changes` need not have the types that the project made; those are read as text."""
+def _lookup() -> Exists:
+    """The database of `changes` need not have what the project made; values of its types are read as text."""
 
     @lru_cache
-    def exists(name: str) -> bool:
+    def exists(kind: str, name: str) -> bool:
         with connections[settings.DATABASE].cursor() as cursor:
-            cursor.execute("SELECT pg_catalog.to_regtype(%s) IS NOT NULL", [name])
+            cursor.execute(f"SELECT pg_catalog.to_reg{kind}(%s) IS NOT NULL", [name])
             return bool(cursor.fetchone()[0])
 
     return exists

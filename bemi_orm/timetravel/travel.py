@@ -15,7 +15,7 @@ from bemi_orm.conf import settings
 from bemi_orm.exceptions import TimeTravelError
 from bemi_orm.history.captured import Wait
 from bemi_orm.history.moments import Bound, Moment, resolve
-from bemi_orm.timetravel.columns import SCHEMA
+from bemi_orm.timetravel.creating import SCHEMA
 from bemi_orm.timetravel.dialect import speaking_to_views
 from bemi_orm.timetravel.guard import hold, mend_held
 from bemi_orm.timetravel.journeys import ENTER, Journey, running_journey
@@ -57,8 +57,8 @@ class TimeTravel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
-        self._stack.close()
+        with self._stack:
+            self._leave()
 
     async def __aenter__(self) -> TimeTravel:
         self._token = running_journey.set(await sync_to_async(self._open)())
@@ -67,10 +67,13 @@ class TimeTravel:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
-        await sync_to_async(self._stack.close)()
+        try:
+            self._leave()
+        finally:
+            await sync_to_async(self._stack.close)()
 
     def _leave(self) -> None:
+        """Raises ValueError in another context than entered, as where a generator is closed elsewhere."""
         assert self._token is not None
         running_journey.reset(self._token)
 

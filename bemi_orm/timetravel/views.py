@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,14 +17,15 @@ from bemi_orm.conf import settings
 from bemi_orm.history.liveness import Terms, alive
 from bemi_orm.history.states import endings_of, has_integer_key, literal
 from bemi_orm.history.tracked import split_table
-from bemi_orm.timetravel.columns import KEY_TEXT_TYPES, SCHEMA, Column, columns_of, image_sql, key_sql
-from bemi_orm.timetravel.creating import create_view, quoted, refusal_sql
+from bemi_orm.timetravel.columns import KEY_TEXT_TYPES, Column, columns_of, image_sql, key_sql
+from bemi_orm.timetravel.creating import SCHEMA, Exists, create_view, quoted, refusal_sql
+from bemi_orm.timetravel.generating import with_generated
 from bemi_orm.values.renames import former_tables
 
 LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
 """Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Raised when views of an earlier release have to be made again."""
 
 _COMMENTS: Final = (
@@ -94,11 +95,8 @@ def stale_views(found: Mapping[str, str]) -> list[str]:
     return sorted(name for name, mark in expected.items() if found.get(name) != mark)
 
 
-def view_sql(model: type[Model], place: Place, *, changes: str, exists: Callable[[str], bool]) -> str:
-    """Give the statements that make the view of a model's table.
-
-    changes: qualified name of the table of changes. exists: whether its database has a type of this name.
-    """
+def view_sql(model: type[Model], place: Place, *, changes: str, exists: Exists) -> str:
+    """Give the statements that make the view of a model's table; changes: qualified name of the table."""
     terms = Terms(
         c="c", changes=changes, position=POSITION, ordinal=ORDINAL, same_table=_is_of("e", model, place),
         endings=endings_of(model), shared_keys="true" if place.shares_keys else "", until=UNTIL,
@@ -111,6 +109,7 @@ def view_sql(model: type[Model], place: Place, *, changes: str, exists: Callable
         conditions.append("c.primary_key_int IS NULL")
     where = "\n    AND ".join(conditions)
     query = f"SELECT\n    {columns}\nFROM {changes} c\nWHERE {where}"
+    query = with_generated(query, columns_of(model), view_name(model), exists)
     return create_view(view_name(model), query, digest(model))
 
 
@@ -119,7 +118,7 @@ def _has_text_key(model: type[Model]) -> bool:
     return any(key == [column.name] and column.type in KEY_TEXT_TYPES for column in columns_of(model))
 
 
-def model_refusal_sql(model: type[Model], reason: str, *, exists: Callable[[str], bool]) -> str:
+def model_refusal_sql(model: type[Model], reason: str, *, exists: Exists) -> str:
     """Give the statements that make a view of a model's columns which refuses to be read, and says why."""
     columns = {column.name: column.type for column in columns_of(model)}
     return refusal_sql(view_name(model), columns, reason, digest(model), exists=exists)
@@ -136,7 +135,7 @@ def _is_of(alias: str, model: type[Model], place: Place) -> str:
     )
 
 
-def _select_list(model: type[Model], place: Place, exists: Callable[[str], bool]) -> list[str]:
+def _select_list(model: type[Model], place: Place, exists: Exists) -> list[str]:
     key = [str(field.column) for field in model._meta.pk_fields]
     key_array = f"ARRAY[{', '.join(map(literal, key))}]"
     table = literal(view_name(model))
@@ -144,13 +143,12 @@ def _select_list(model: type[Model], place: Place, exists: Callable[[str], bool]
     def expression(column: Column) -> str:
         if key == [column.name]:
             return key_sql(column, is_integer=has_integer_key(model))
-        return image_sql(
-            column,
-            lambda default: (
-                f"{SCHEMA}.unknown_value(c.operation, c.before, c.after, {key_array}, "
-                f"{literal(column.name)}, {table}, {default})"
-            ),
-            exists,
+        if column.expression is not None:
+            return image_sql(column, "NULL", exists)  # see `with_generated`
+        unknown = (
+            f"{SCHEMA}.unknown_value(c.operation, c.before, c.after, {key_array}, "
+            f"{literal(column.name)}, {table}, {column.default or 'NULL'})"
         )
+        return image_sql(column, unknown, exists)
 
     return [f"{expression(column)} AS {quoted(column.name)}" for column in columns_of(model)]

@@ -77,10 +77,10 @@ class _Reader(NamedTuple):
         """Do what the ORM does with a row that it has read; NOT_PROVIDED if Python has no form for it."""
         try:
             value = driver_value(self.db_type, value)
-        except (ValueError, ArithmeticError):
+            for convert in self.converters:
+                value = convert(value)
+        except (ValueError, ArithmeticError, TypeError, AttributeError, LookupError):  # of a former type
             return NOT_PROVIDED
-        for convert in self.converters:
-            value = convert(value)
         return bytes(value) if isinstance(value, memoryview) else value
 
 

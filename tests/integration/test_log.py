@@ -123,6 +123,15 @@ def test_p30_log_of_a_key_of_text_of_digits_and_of_several_columns():
     assert logged("todos_seat", "A", "1") == [str(seat)]
 
 
+def test_p30_log_of_keys_at_the_ends_of_bigint_and_beyond():
+    smallest, largest, text = -(2**63), 2**63 - 1, str(2**63)
+    stored = [store(key=smallest), store(key=largest), store(key=text), store(key="9" * 30)]
+    assert logged("todos_todo", largest) == [str(stored[1])]
+    assert logged("todos_todo", smallest) == [str(stored[0])]
+    assert logged("todos_todo", text) == [str(stored[2])]
+    assert logged("todos_todo", "9" * 30) == [str(stored[3])]
+
+
 def test_log_as_json_has_the_images_exactly_and_what_is_not_known_has_no_key():
     store(
         key=5,

@@ -50,6 +50,11 @@ def test_by_user_with_a_text_of_digits_that_no_number_has():
     assert ids(Change.objects.by_user("007")) == [expected]
 
 
+def test_by_user_with_more_digits_than_python_reads_as_a_number():
+    expected = store(context={"user_id": "9" * 5_000})
+    assert ids(Change.objects.by_user("9" * 5_000)) == [expected]
+
+
 @pytest.mark.parametrize("nobody", [AnonymousUser(), User(), None])
 def test_by_user_without_a_key_is_nothing_and_no_query(nobody, django_assert_num_queries):
     store(context={"user_id": None})

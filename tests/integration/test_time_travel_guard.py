@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from contextvars import copy_context
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -346,10 +347,13 @@ def test_a_role_travels_where_it_may_read_changes(beside, reader):
 
 def test_a_view_shows_no_more_than_the_rights_on_changes(beside, reader):
     rename_once(beside)
-    beside.execute(f"SET bemi_orm.position = '{2**62}'; SET bemi_orm.ordinal = '0'; SET ROLE {reader}")
+    beside.execute(
+        f"SET bemi_orm.position = '{2**62}'; SET bemi_orm.ordinal = '0'; "
+        f"SET bemi_orm.until = 'infinity'; SET ROLE {reader}"
+    )
     with pytest.raises(ProgrammingError, match="permission denied for table changes"):
         beside.execute("SELECT * FROM bemi_time_travel.todos_todolist")
-    beside.execute("RESET bemi_orm.position; RESET bemi_orm.ordinal")
+    beside.execute("RESET bemi_orm.position; RESET bemi_orm.ordinal; RESET bemi_orm.until")
 
 
 @pytest.mark.parametrize("write", [write for name, write in WRITES.items() if name != "session"])
@@ -421,3 +425,69 @@ def test_views_of_the_project_raise_in_the_live_database(readers):
         for alias, message in (("default", "live table todo_lists would be"), ("other", "is a view, which")):
             with pytest.raises(TimeTravelError, match=message), transaction.atomic(using=alias):
                 readers.fetch("SELECT name FROM todo_lists", alias)
+
+
+@pytest.fixture
+def without_model(request):
+    """A table and a partition that no model has, and a view on the table."""
+    trail = request.getfixturevalue(request.param)
+    trail.execute(
+        "CREATE TABLE ledger (id int PRIMARY KEY, note text); CREATE VIEW notes AS SELECT note FROM ledger; "
+        "CREATE SCHEMA parts; CREATE TABLE parts.logs (id int PRIMARY KEY) PARTITION BY RANGE (id); "
+        "CREATE TABLE parts.logs_of_now PARTITION OF parts.logs FOR VALUES FROM (0) TO (9)"
+    )
+    call_command("bemi", "setup", verbosity=0)
+    trail.execute("INSERT INTO ledger VALUES (1, 'old'); INSERT INTO parts.logs VALUES (1)")
+    yield trail
+    trail.execute("DROP SCHEMA parts CASCADE; DROP TABLE ledger CASCADE")
+
+
+@pytest.mark.parametrize("without_model", ["beside", "apart"], indirect=True)
+def test_a_table_without_a_model_raises(without_model):
+    then = rename_once(without_model)
+    queries = {
+        "SELECT note FROM ledger WHERE id > 0": "ledger is a table without a model",
+        "SELECT note FROM notes": "notes is a view",
+        "SELECT id FROM logs_of_now": "logs_of_now is a table without a model",
+        "SELECT note FROM public.ledger": "live table",
+        "SELECT id FROM parts.logs": "live table",
+    }
+    with time_travel(then):
+        for query, message in queries.items():
+            with (
+                pytest.raises(TimeTravelError, match=message),
+                transaction.atomic(using=without_model.alias),
+            ):
+                without_model.fetch(query, without_model.alias)
+        if without_model.alias != "default":
+            with pytest.raises(TimeTravelError, match="live table ledger"):
+                without_model.fetch("SELECT note FROM ledger")
+        assert names() == ["old"]
+    assert without_model.fetch("SELECT note FROM ledger") == [("old",)]
+
+
+@pytest.mark.parametrize("without_model", ["beside"], indirect=True)
+def test_a_table_without_a_model_that_is_ignored_is_read_as_it_is_now(without_model, settings):
+    settings.BEMI_IGNORE = ["ledger"]
+    call_command("bemi", "setup", verbosity=0)
+    then = rename_once(without_model)
+    without_model.execute("UPDATE ledger SET note = 'new'")
+    with time_travel(then):
+        assert without_model.fetch("SELECT note FROM ledger") == [("new",)]
+
+
+def test_a_generator_that_is_closed_in_another_context_leaves_the_past(trail):
+    """The context variable cannot be reset there; the connection has to be in the present all the same."""
+    then = rename_once(trail)
+
+    def look():
+        with time_travel(then):
+            yield names()
+
+    looking = look()
+    assert copy_context().run(next, looking) == ["old"]
+    with pytest.raises(ValueError, match="different Context"):
+        looking.close()
+    assert names() == ["new"]
+    TodoList.objects.update(name="newer")
+    assert names() == ["newer"]
