@@ -21,8 +21,8 @@ class Access:
     """The rules of a project; closed unless a permission opens them. One instance serves one question."""
 
     def may_view(self, user: Any) -> bool:
-        """Whether the user may read changes: active staff with `bemi_orm.view_change`."""
-        return bool(user.is_active and user.is_staff and user.has_perm("bemi_orm.view_change"))
+        """Whether the user may read changes: active staff with `bemi_orm.view_change`; None may not."""
+        return bool(user and user.is_active and user.is_staff and user.has_perm("bemi_orm.view_change"))
 
     def may_revert(self, user: Any) -> bool:
         """Whether the user may undo changes that they see: `may_view` and `bemi_orm.revert_change`."""
@@ -39,7 +39,7 @@ class Access:
 
     def masked(self, user: Any) -> Masks:
         """Give what the user sees masked: `BEMI_MASKED`, or nothing with `bemi_orm.view_masked`."""
-        if user.is_active and user.has_perm("bemi_orm.view_masked"):
+        if user and user.is_active and user.has_perm("bemi_orm.view_masked"):
             return Masks()
         return Masks.from_setting(settings.MASKED)
 

@@ -13,6 +13,7 @@ from bemi_orm.access import access
 from bemi_orm.checks import Apps, with_readable_settings
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.history.tracked import model_of_table
 from bemi_orm.masking import CONTEXT, field_named, model_of_label
 
 HINT: Final = (
@@ -48,12 +49,19 @@ def _faults(name: str, hidden: object) -> Iterator[str]:
         yield from _faults_of_fields(model, hidden)
     elif name != CONTEXT and name.partition(".")[0] in apps.app_configs:
         yield f"there is no model {name}."
+    elif name != CONTEXT and (model := model_of_table(*name.rpartition(".")[::2])):
+        yield from _faults_of_keys(model, hidden)
 
 
 def _faults_of_fields(model: type[Model], names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        field = field_named(model, name)
-        if field is None:
+        if field_named(model, name) is None:
             yield f"the model {model._meta.label} has no field {name!r} with a column."
-        elif field in field.model._meta.pk_fields:
+    yield from _faults_of_keys(model, names)
+
+
+def _faults_of_keys(model: type[Model], names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        field = field_named(model, name)
+        if field is not None and field in field.model._meta.pk_fields:
             yield f"{name!r} is the key of {model._meta.label}, which names its rows everywhere."

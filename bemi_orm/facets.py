@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from django.core.exceptions import FieldError
 from django.db.models import Count as CountRows
 from django.db.models import DateTimeField, F, Func, Value
-from django.db.models.fields.json import KeyTransform
 
 from bemi_orm.fields import ContextField
 
@@ -49,10 +48,10 @@ class _Truncated(Func):
     output_field = DateTimeField()
 
 
-class _NullIfNull(Func):
-    """A context without the key, and one with null under it, are one group."""
+class _AtPath(Func):
+    """A context without the path, and one with null there, are one group; a place in a list is a number."""
 
-    template = "NULLIF(%(expressions)s, 'null'::jsonb)"
+    template = "NULLIF(jsonb_extract_path(%(expressions)s), 'null'::jsonb)"
     output_field = ContextField()
 
 
@@ -87,10 +86,7 @@ def counts_per(
 def _expression(what: str) -> Combinable:
     kind, _, path = what.partition(".")
     if kind == "context" and path and all(path.split(".")):
-        found: Any = F("context")
-        for key in path.split("."):
-            found = KeyTransform(key, found)
-        return _NullIfNull(found)
+        return _AtPath(F("context"), *map(Value, path.split(".")))
     if what in COLUMNS:
         return F(what)
     raise FieldError(f"No counts by {what!r}. There are: {', '.join(COLUMNS)}, and context. with a path.")

@@ -11,8 +11,8 @@ from django.apps import apps
 from django.db.models import Field, Model
 
 from bemi_orm.diffing import UNKNOWN, FieldChange
-from bemi_orm.history.tracked import split_table
-from bemi_orm.values.renames import former_columns, former_tables
+from bemi_orm.history.tracked import model_of_table, split_table
+from bemi_orm.values.renames import former_columns, former_tables, with_current_names
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
@@ -74,9 +74,15 @@ class Masks:
         return any(column in self.columns_of(None, name) for name in tables)
 
     def names_key(self, path: str) -> bool:
-        """Whether a path of the context, such as `request.ip`, is masked, in a masked part, or around one."""
+        """Whether a path of the context, such as `request.ip`, is masked, in a masked part, or around one.
+
+        Places in lists do not matter: `requests.0.ip` is masked as `requests.ip` is.
+        """
+        forms = {path, ".".join(part for part in path.split(".") if not _is_place(part))}
         return any(
-            f"{path}.".startswith(f"{key}.") or f"{key}.".startswith(f"{path}.") for key in self.context_keys
+            f"{form}.".startswith(f"{key}.") or f"{key}.".startswith(f"{form}.")
+            for key in self.context_keys
+            for form in forms
         )
 
     def hides(self, field: Field[Any, Any]) -> bool:
@@ -148,13 +154,15 @@ def _places(name: str, hidden: Iterable[str]) -> Iterator[tuple[Table, str]]:
     if model is None:
         schema, _, table = name.rpartition(".")
         yield from (((schema or None, table), column) for column in hidden)
-        return
-    for field_name in hidden:
-        yield from _places_of_field(model, field_name)
+        model = model_of_table(schema, table)
+    if model is not None:
+        for field_name in hidden:
+            yield from _places_of_field(model, field_name)
 
 
 def _places_of_field(model: type[Model], name: str) -> Iterator[tuple[Table, str]]:
     """A field of a parent is in the parent's table. What is no field may be a column that no model knows."""
+    (name,) = with_current_names(model, {name: None})
     found = field_named(model, name)
     owner = model if found is None else found.model
     columns = (name,) if found is None else (str(found.column), *former_columns(owner, str(found.column)))
@@ -181,12 +189,25 @@ def _mask_end(value: Any) -> Any:
     return value if isinstance(value, Enum) else MASKED  # that there is no row, or a value made up
 
 
+def _is_place(part: str) -> bool:
+    """Python reads each number that PostgreSQL takes for a place in a list, and a few more."""
+    try:
+        int(part)
+    except ValueError:
+        return False
+    return True
+
+
 def _mask_path(context: dict[str, Any], path: list[str]) -> None:
-    """A list on the way is masked as a whole: which of its members have the key is not looked at."""
-    key, *rest = path
-    inner = context.get(key)
-    if rest and isinstance(inner, dict):
-        context[key] = dict(inner)
-        _mask_path(context[key], rest)
-    elif key in context and (not rest or isinstance(inner, list)):
-        context[key] = MASKED
+    """A list on the way is masked as a whole: which of its members have the key is not looked at.
+
+    A key may have dots itself, as OpenTelemetry's `http.client_ip` has.
+    """
+    for length in range(1, len(path) + 1):
+        key, rest = ".".join(path[:length]), path[length:]
+        inner = context.get(key)
+        if rest and isinstance(inner, dict):
+            context[key] = dict(inner)
+            _mask_path(context[key], rest)
+        elif key in context and (not rest or isinstance(inner, list)):
+            context[key] = MASKED

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import secrets
 from decimal import Decimal
 from typing import Any
 
@@ -18,30 +20,27 @@ class ExactJSONEncoder(JSONEncoder):
     """
 
     def encode(self, o: Any) -> str:
-        """Give the JSON text; the standard encoder has no way to write a number from its digits."""
-        if isinstance(o, Decimal | float) and not math.isfinite(o):
-            return json.dumps(str(o) if isinstance(o, Decimal) else _float_text(o))
-        if isinstance(o, Decimal):
-            return format(o, "f")
-        if isinstance(o, dict):
-            return (
-                f"{{{','.join(f'{self._text(str(key))}:{self.encode(value)}' for key, value in o.items())}}}"
-            )
-        if isinstance(o, list | tuple):
-            return f"[{','.join(map(self.encode, o))}]"
-        return self._text(o)
+        """Give the JSON text; the standard encoder cannot write a number from its digits, so it gets a text.
+
+        The mark around that is random: no value can pretend to be one.
+        """
+        self._mark = secrets.token_hex(16)
+        try:
+            text = super().encode(o)
+        except ValueError:  # a float that is no number
+            text = super().encode(_without_odd_floats(o))
+        return re.sub(f'"{self._mark}([^"]*)"', r"\1", text)
 
     def default(self, o: Any) -> Any:
         """Give a JSON value for what is none."""
+        if isinstance(o, Decimal):
+            return f"{self._mark}{o:f}" if o.is_finite() else str(o)
         if isinstance(o, bytes | memoryview):
             return f"\\x{bytes(o).hex()}"
         try:
             return super().default(o)
         except TypeError:
             return str(o)
-
-    def _text(self, o: Any) -> str:
-        return super().encode(o)
 
 
 class ExactJSONRenderer(JSONRenderer):
@@ -57,8 +56,12 @@ def exact_renderer(renderer: BaseRenderer) -> BaseRenderer:
 
 def exact_line(data: Any) -> str:
     """Give JSON in one line, non-ASCII kept."""
-    return json.dumps(data, cls=ExactJSONEncoder, ensure_ascii=False)
+    return json.dumps(data, cls=ExactJSONEncoder, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _float_text(value: float) -> str:
-    return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+def _without_odd_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_odd_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_odd_floats(inner) for inner in value]
+    return str(Decimal(value)) if isinstance(value, float) and not math.isfinite(value) else value

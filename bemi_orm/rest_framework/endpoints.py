@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, ClassVar
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.cache import get_conditional_response, patch_cache_control
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
@@ -17,6 +17,8 @@ from rest_framework.viewsets import GenericViewSet
 from bemi_orm.access import access
 from bemi_orm.exceptions import BemiError, MomentError, NotCapturedError, RevertConflict
 from bemi_orm.masking import Masks
+from bemi_orm.models import Change
+from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework.encoding import exact_renderer
 from bemi_orm.rest_framework.parameters import Parameters, Values, read_parameters
 from bemi_orm.rest_framework.reverting import shown_conflicts
@@ -48,10 +50,16 @@ class BemiEndpoints(GenericViewSet[Any]):
         """Give what the user of the request sees masked."""
         return access().masked(self.request.user)
 
+    def bemi_seen(self) -> ChangeQuerySet[Change]:
+        """Give the changes that a revert may take, and name as its obstacles."""
+        return access().scope(self.request.user, Change.objects.all())
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check the parameters when it is known that the user may ask at all."""
         super().initial(request, *args, **kwargs)
         wanted = self.bemi_parameters_class
+        if wanted is not None and any("\0" in value for value in kwargs.values()):
+            raise Http404  # no text in PostgreSQL holds it, and drivers fail on it
         if wanted is not None and request.method != "OPTIONS":
             self.bemi_parameters = read_parameters(request.query_params, wanted, self.bemi_parameter_names())
 
@@ -71,7 +79,7 @@ class BemiEndpoints(GenericViewSet[Any]):
             case MomentError():
                 return ValidationError({"at": [str(error)]})
             case RevertConflict():
-                conflicts = shown_conflicts(error.conflicts, self.request.user, self.bemi_masks())
+                conflicts = shown_conflicts(error.conflicts, self.bemi_seen(), self.bemi_masks())
                 return _with_detail("The revert was refused, and nothing was changed.", conflicts=conflicts)
             case NotCapturedError():
                 refused = _with_detail(str(error), lag_bytes=error.lag_bytes, lag_seconds=error.lag_seconds)

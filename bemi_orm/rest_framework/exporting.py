@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework.encoding import exact_line
+from bemi_orm.rest_framework.serializers import ChangeSerializer
 
 CHUNK: Final = 1_000
 """Changes that are in memory at a time."""
 
 CONTENT_TYPES: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a cell begins that a spreadsheet takes for a formula."""
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
+"""How a cell begins that a spreadsheet takes for a formula, in full width too."""
 
-Represent = Callable[[Change], dict[str, Any]]
+
+class AnyAccept(DefaultContentNegotiation):
+    """Takes `Accept: text/csv` and its like: what is exported is a parameter, and errors are as usual."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Give what is asked for, or else the first."""
+        renderers = list(renderers)
+        try:
+            found: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        except NotAcceptable:
+            return renderers[0], str(renderers[0].media_type)
+        return found
 
 
 def export(
     changes: ChangeQuerySet[Change],
-    represent: Represent,
+    serializer: ChangeSerializer,
     *,
     form: str,
     descending: bool,
@@ -36,10 +55,11 @@ def export(
 ) -> StreamingHttpResponse:
     """Give a download of the changes in commit order.
 
-    represent: gives what is written of a change. form: `csv` or `jsonl`.
+    serializer: gives what is written of a change. form: `csv` or `jsonl`.
     """
+    represent = serializer.to_representation
     rows = (represent(change) for chunk in chunks(changes, descending=descending) for change in chunk)
-    lines = csv_lines(rows) if form == "csv" else json_lines(rows)
+    lines = csv_lines(serializer.fields, rows) if form == "csv" else json_lines(rows)
     response = StreamingHttpResponse(
         _in_threads(lines) if isinstance(request, ASGIRequest) else lines, content_type=CONTENT_TYPES[form]
     )
@@ -63,17 +83,15 @@ def json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield f"{exact_line(row)}\n"
 
 
-def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def csv_lines(names: Iterable[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Give a line of names, then one for each; objects are JSON in a cell.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV Injection").
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    for place, row in enumerate(rows):
-        if place == 0:
-            writer.writerow(row)
-        writer.writerow(map(_cell, row.values()))
+    for cells in chain([names], (map(_cell, row.values()) for row in rows)):
+        writer.writerow(cells)
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

@@ -14,7 +14,7 @@ from django_filters.filters import CharFilter
 from bemi_orm.choices import Operation
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
-from bemi_orm.rest_framework.moments import forms_of
+from bemi_orm.rest_framework.moments import MAX_DEPTH, forms_of
 
 Changes = ChangeQuerySet[Change]
 _T = TypeVar("_T")
@@ -106,3 +106,10 @@ def is_path(name: str) -> bool:
     """Whether a parameter names a path in the context or an image."""
     kind, dot, path = name.partition(".")
     return f"{kind}{dot}" in PREFIXES and all(path.split("."))
+
+
+def path_fault(name: str) -> str | None:
+    """Say why a path cannot be in any JSON that is stored; None where it can."""
+    if "\0" in name:
+        return "Null characters are not allowed."
+    return "The path is too deep." if name.count(".") > MAX_DEPTH else None

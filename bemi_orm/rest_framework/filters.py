@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 
 from django import forms
+from django.apps import apps
 from django.db.models import Model
 from django_filters.filters import CharFilter, NumberFilter, UUIDFilter
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
@@ -31,6 +32,7 @@ from bemi_orm.rest_framework.filterfields import (
     model_of,
     name_of,
     operation_of,
+    path_fault,
 )
 from bemi_orm.rest_framework.moments import local_now, moment_of, start_of
 from bemi_orm.rest_framework.searching import holds_text
@@ -46,12 +48,14 @@ class ChangeFilterSet(FilterSet):
     model = ParsedFilter(
         method="by_model", parse=model_of, help_text="Label of a model, such as `auth.User`."
     )
-    schema = CharFilter(help_text="Schema of the table.")
+    schema = CharFilter(max_length=MAX_LENGTH, strip=False, help_text="Schema of the table.")
     table = ParsedFilter(
         method="by_names", parse=list_of(name_of), help_text="Name of a table, or several, with commas."
     )
     primary_key = CharFilter(
-        max_length=MAX_LENGTH, help_text="Key of the row; of several columns: their texts as a JSON array."
+        max_length=MAX_LENGTH,
+        strip=False,
+        help_text="Key of the row; of several columns: their texts as a JSON array.",
     )
     operation = ParsedFilter(
         method="by_names",
@@ -78,9 +82,14 @@ class ChangeFilterSet(FilterSet):
         help_text="`true` leaves out updates that changed nothing, `false` all others.",
     )
     user = CharFilter(
-        method="by_user", max_length=MAX_LENGTH, help_text="Made by the user with this key (`BEMI_USER_KEY`)."
+        method="by_user",
+        max_length=MAX_LENGTH,
+        strip=False,
+        help_text="Made by the user with this key (`BEMI_USER_KEY`).",
     )
-    trace_id = CharFilter(method="by_trace_id", max_length=MAX_LENGTH, help_text="Trace id in the context.")
+    trace_id = CharFilter(
+        method="by_trace_id", max_length=MAX_LENGTH, strip=False, help_text="Trace id in the context."
+    )
     transaction = UUIDFilter(
         method="by_transaction", help_text="In the transaction of the change with this id."
     )
@@ -93,6 +102,7 @@ class ChangeFilterSet(FilterSet):
     search = CharFilter(
         method="by_search",
         max_length=200,
+        strip=False,
         help_text="Text in the key, a value of the row or the context. Needs `last` or `since`, of 31 days.",
     )
 
@@ -135,7 +145,9 @@ class ChangeFilterSet(FilterSet):
         """Give parameter and message for what is wrong beyond single values."""
         masks = self.masks
         for name in filter(is_path, values):
-            if self._is_masked(masks, name, values):
+            if fault := path_fault(name):
+                yield name, fault
+            elif self._is_masked(masks, name, values):
                 yield name, "The values are masked for you, so you cannot filter by them."
         for name, key in (("user", settings.USER_KEY.replace("__", ".")), ("trace_id", TRACE_ID_KEY)):
             if values.get(name) and masks.names_key(key):
@@ -222,6 +234,12 @@ class ChangeFilterBackend(DjangoFilterBackend):
             return queryset
         return checked(self.get_filterset(request, queryset, view)).qs
 
+    def to_html(self, request: Request, queryset: Any, view: APIView) -> str:
+        """Give the form of the page for people; its template comes with the app, which is not needed else."""
+        if not apps.is_installed("django_filters"):
+            return ""
+        return cast(str, super().to_html(request, queryset, view))
+
 
 def checked(filterset: ChangeFilterSet) -> ChangeFilterSet:
     """Give the filter set if all of it is right; else raise ValidationError with the parameters named.
@@ -233,6 +251,6 @@ def checked(filterset: ChangeFilterSet) -> ChangeFilterSet:
     return filterset
 
 
-def filter_names() -> tuple[str, ...]:
+def filter_names(filterset: type[ChangeFilterSet]) -> tuple[str, ...]:
     """Give the names of the declared filters."""
-    return tuple(cast(Any, ChangeFilterSet).base_filters)
+    return tuple(cast(Any, filterset).base_filters)

@@ -21,6 +21,7 @@ from bemi_orm.access import access
 from bemi_orm.choices import Operation
 from bemi_orm.conf import settings
 from bemi_orm.models import Change
+from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework import parameters, schema
 from bemi_orm.rest_framework.endpoints import BemiEndpoints, Refused
 from bemi_orm.rest_framework.moments import past_moment
@@ -30,9 +31,8 @@ from bemi_orm.rest_framework.reverting import (
     ObjectRevertSerializer,
     RevertOrder,
     apply_plan,
-    ensure_seen,
-    shown_conflicts,
-    shown_steps,
+    fitting,
+    shown_result,
 )
 from bemi_orm.rest_framework.serializers import ChangeSerializer
 from bemi_orm.rest_framework.sight import (
@@ -49,6 +49,7 @@ from bemi_orm.rest_framework.sight import (
     writable_fields,
 )
 from bemi_orm.revert.moments import plan_instance, restore
+from bemi_orm.transport.message import SQL_KEY
 
 WITH_DIFF = (*FIELDS, "diff")
 
@@ -64,9 +65,16 @@ class BemiHistoryViewMixin(BemiEndpoints):
     """
 
     def bemi_masks(self) -> OnlyColumns:
-        """Give what is hidden: all that the viewset's own serializer does not show, and `BEMI_MASKED`."""
+        """Give what is hidden: all that the viewset's own serializer does not show, and `BEMI_MASKED`.
+
+        The statement is hidden as well: it may have values of any column in it.
+        """
         masks = super().bemi_masks()
-        return OnlyColumns(masks.columns, masks.context_keys, shown=shown_columns(self))
+        return OnlyColumns(masks.columns, masks.context_keys | {SQL_KEY}, shown=shown_columns(self))
+
+    def bemi_seen(self) -> ChangeQuerySet[Change]:
+        """Give the changes of the object: no revert takes others, and no conflict names them."""
+        return self._bemi_history
 
     def check_permissions(self, request: Request) -> None:
         """Ask for the permissions of an update, where it is one."""
@@ -85,7 +93,7 @@ class BemiHistoryViewMixin(BemiEndpoints):
     )
     def bemi_history(self, request: Request, **kwargs: Any) -> Response:
         """The changes of the object, the newest first."""
-        changes = history_of(seen_object(self), request.user)
+        changes = self._history_of(seen_object(self))
         return self._page(changes, lambda page: self._changes(page, many=True))
 
     @action(
@@ -96,7 +104,7 @@ class BemiHistoryViewMixin(BemiEndpoints):
     )
     def bemi_history_change(self, request: Request, change_id: str, **kwargs: Any) -> Response:
         """One change of the object, with its diff."""
-        history = history_of(seen_object(self), request.user)
+        history = self._history_of(seen_object(self))
         return Response(self._changes(get_object_or_404(history, pk=change_id)))
 
     @action(
@@ -105,7 +113,7 @@ class BemiHistoryViewMixin(BemiEndpoints):
     def bemi_as_of(self, request: Request, **kwargs: Any) -> Response:
         """The object as it was at a moment, as this viewset shows it."""
         instance = seen_object(self)
-        moment = past_moment(self.bemi_parameters["at"], history_of(instance, request.user))
+        moment = past_moment(self.bemi_parameters["at"], self._history_of(instance))
         with looking_at(moment, request.user):
             return Response(represented(self, seen_in(self, instance.pk), super().bemi_masks()))
 
@@ -121,15 +129,14 @@ class BemiHistoryViewMixin(BemiEndpoints):
         order = ObjectRevertSerializer(data=request.data)
         order.is_valid(raise_exception=True)
         instance: Model = self.get_object()
-        moment = past_moment(order.validated_data["to"], history_of(instance, request.user), "to")
+        moment = past_moment(order.validated_data["to"], self._history_of(instance), "to")
         missing_parents = order.validated_data["missing_parents"]
-        plan, masks = plan_instance(instance, moment, missing_parents=missing_parents), self.bemi_masks()
-        ensure_seen(plan, request.user)
+        with fitting():
+            plan = plan_instance(instance, moment, missing_parents=missing_parents)
         fields = self._revertible(order.validated_data.get("fields"))
         wanted = RevertOrder(on_conflict=order.validated_data["on_conflict"], fields=fields)
-        result = apply_plan(plan, wanted, super().bemi_masks())
-        skipped = shown_conflicts(result.skipped, request.user, masks)
-        return Response({"steps": shown_steps(result.steps, masks), "skipped": skipped})
+        result = apply_plan(plan, wanted, self.bemi_seen(), super().bemi_masks())
+        return Response(shown_result(result, self.bemi_seen(), self.bemi_masks()))
 
     @action(
         detail=True,
@@ -146,8 +153,9 @@ class BemiHistoryViewMixin(BemiEndpoints):
             raise Refused("It is there.")
         key = end.instance.pk
         with looking_at(moment_before(end), request.user):
-            model = type(seen_in(self, key))
-        with transaction.atomic(using=settings.SOURCE_DATABASE):
+            model = type(instance := seen_in(self, key))
+        self._history_of(instance)
+        with fitting(), transaction.atomic(using=settings.SOURCE_DATABASE):
             restore(model, key)
             instance = seen_in(self, key)  # who would not see it now may not bring it back
         data = self.get_serializer(instance).data
@@ -168,6 +176,10 @@ class BemiHistoryViewMixin(BemiEndpoints):
         model = self.get_queryset().model
         gone = access().scope(request.user, Change.objects.for_model(model).of_gone_rows())
         return self._page(gone, lambda page: list(self._last_sights(page)))
+
+    def _history_of(self, instance: Model) -> ChangeQuerySet[Change]:
+        self._bemi_history = history_of(self, instance)
+        return self._bemi_history
 
     def _as_update(self, request: Request) -> Request:
         return clone_request(request, "PUT") if self.action == "bemi_revert" else request

@@ -51,7 +51,8 @@ def past_moment(text: str, changes: ChangeQuerySet[Change], field: str = "at") -
         if change_id := _uuid(text):
             return changes.get(pk=change_id)
         if _LSN.fullmatch(text):
-            _ = parse_lsn(text)
+            if not parse_lsn(text):
+                raise ValueError(f"{text} is no place in the WAL.")
             return text
         moment = moment_of(text)
     except Change.DoesNotExist:

@@ -191,7 +191,7 @@ def _faults(data: QueryDict, known: set[str]) -> Iterator[tuple[str, list[str]]]
             yield name, [f"There is no such parameter.{hint}"]
         elif len(values) > 1:
             yield name, ["Give it once."]
-        elif not values[0]:
+        elif not (values[0] if is_path else values[0].strip()):  # a form would take spaces for no filter
             yield name, ["It is empty. Leave it out, or give it a value."]
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypedDict, cast
+from uuid import UUID
 
 from django.core.exceptions import FieldError
+from django.db import DataError
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
-from bemi_orm.access import access
-from bemi_orm.exceptions import RevertConflict
+from bemi_orm.exceptions import BemiError, RevertConflict
 from bemi_orm.masking import Masks
 from bemi_orm.models import Change
+from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.revert.plan import RevertPlan, RevertResult
 from bemi_orm.revert.steps import ABSENT, PARKED, ColumnEffect, Conflict, Culprit, Effect, Step
+
+Changes = ChangeQuerySet[Change]
 
 
 class RevertOrder(TypedDict, total=False):
@@ -39,8 +45,9 @@ class RevertOrderSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse what is not known: a misspelt key would undo more than was meant."""
-        if isinstance(data, dict) and (unknown := data.keys() - self.get_fields().keys()):
-            raise ValidationError({str(name): ["There is no such key."] for name in unknown})
+        known = {*self.get_fields(), "csrfmiddlewaretoken"}  # which the page for people sends
+        if isinstance(data, dict) and (unknown := data.keys() - known):
+            raise ValidationError({ascii(name)[1:-1]: ["There is no such key."] for name in unknown})
         return super().to_internal_value(data)
 
 
@@ -122,14 +129,29 @@ class RefusalSerializer(serializers.Serializer[RevertConflict]):
     conflicts = ConflictSerializer(many=True, required=False)
 
 
-def shown_plan(plan: RevertPlan, user: Any, masks: Masks) -> dict[str, Any]:
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Make plans in it: a value that its column cannot hold any more is a reason, not a failure."""
+    try:
+        yield
+    except DataError:
+        raise BemiError("A value from the past does not fit into its column as that is now.") from None
+
+
+def shown_plan(plan: RevertPlan, seen: Changes, masks: Masks) -> dict[str, Any]:
     """Give a plan as JSON. Raises PermissionDenied where it takes changes that the user does not see."""
-    ensure_seen(plan, user)
+    _ensure_seen(set(plan.changes), seen)
     return {
         "changes": plan.changes,
         "steps": shown_steps(plan.steps, masks),
-        "conflicts": shown_conflicts(plan.conflicts, user, masks),
+        "conflicts": shown_conflicts(plan.conflicts, seen, masks),
     }
+
+
+def shown_result(result: RevertResult, seen: Changes, masks: Masks) -> dict[str, Any]:
+    """Give what was done as JSON."""
+    skipped = shown_conflicts(result.skipped, seen, masks)
+    return {"steps": shown_steps(result.steps, masks), "skipped": skipped}
 
 
 def shown_steps(steps: tuple[Step, ...], masks: Masks) -> Any:
@@ -137,25 +159,24 @@ def shown_steps(steps: tuple[Step, ...], masks: Masks) -> Any:
     return cast(Any, StepSerializer)([masks.step(step) for step in steps], many=True).data
 
 
-def shown_conflicts(conflicts: tuple[Conflict, ...], user: Any, masks: Masks) -> Any:
+def shown_conflicts(conflicts: tuple[Conflict, ...], seen: Changes, masks: Masks) -> Any:
     """Give conflicts as JSON; changes in the way that the user does not see are left out."""
-    seen = _seen({culprit.change for conflict in conflicts for culprit in conflict.by}, user)
+    visible = _visible(_causes(conflicts), seen)
     shown = cast(Any, ConflictSerializer)(list(map(masks.conflict, conflicts)), many=True).data
     for conflict, data in zip(conflicts, shown, strict=True):
         pairs = zip(conflict.by, data["by"], strict=True)
-        data["by"] = [item for culprit, item in pairs if culprit.change in seen]
+        data["by"] = [item for culprit, item in pairs if culprit.change in visible]
     return shown
 
 
-def ensure_seen(plan: RevertPlan, user: Any) -> None:
-    """Raise PermissionDenied where a plan undoes changes that are out of the user's sight."""
-    if len(_seen(set(plan.changes), user)) < len(plan.changes):
-        raise PermissionDenied("To undo this takes changes that you may not see.")
+def apply_plan(plan: RevertPlan, order: RevertOrder, seen: Changes, masks: Masks) -> RevertResult:
+    """Take the steps. Raises RevertConflict, ValidationError, and PermissionDenied for what is hidden.
 
-
-def apply_plan(plan: RevertPlan, order: RevertOrder, masks: Masks) -> RevertResult:
-    """Take the steps. Raises RevertConflict, ValidationError, PermissionDenied for masked columns."""
+    What it undoes has to be seen, and so has what it overwrites: that is undone as well.
+    """
     fields = order.get("fields")
+    overwritten = _causes(plan.conflicts) if order["on_conflict"] == "overwrite" else set()
+    _ensure_seen({*plan.changes, *overwritten}, seen)
     _ensure_shown(plan, fields, masks)
     try:
         return plan.apply(order["on_conflict"], fields)  # type: ignore[arg-type]
@@ -178,7 +199,14 @@ def _ensure_shown(plan: RevertPlan, fields: list[str] | None, masks: Masks) -> N
             )
 
 
-def _seen(ids: set[Any], user: Any) -> set[Any]:
-    if not ids:
-        return set()
-    return set(access().scope(user, Change.objects.filter(pk__in=ids)).values_list("pk", flat=True))
+def _ensure_seen(changes: set[UUID], seen: Changes) -> None:
+    if _visible(changes, seen) < changes:
+        raise PermissionDenied("To undo this takes changes that you may not see.")
+
+
+def _visible(changes: set[UUID], seen: Changes) -> set[UUID]:
+    return set(seen.filter(pk__in=changes).values_list("pk", flat=True)) if changes else set()
+
+
+def _causes(conflicts: tuple[Conflict, ...]) -> set[UUID]:
+    return {culprit.change for conflict in conflicts for culprit in conflict.by}

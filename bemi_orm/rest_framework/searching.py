@@ -11,10 +11,9 @@ from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.masking import Masks
+from bemi_orm.transport.message import SQL_KEY
 
 _TEXTS: Final = ArrayField(TextField())
-_STATEMENT: Final = "SQL"
-"""The statement names every column, so it would find every change of a table."""
 
 
 class _HoldsText(Func):
@@ -64,8 +63,12 @@ def _named_schema_first(table: tuple[str | None, str]) -> tuple[bool, str, str]:
 
 
 def _hidden_keys(masks: Masks) -> list[str]:
-    """A key with a masked part is left out as a whole."""
-    return sorted({_STATEMENT, *(key.split(".")[0] for key in masks.context_keys)})
+    """A key with a masked part is left out as a whole; a key may have dots itself.
+
+    The statement is left out as it names every column, so it would find every change of a table.
+    """
+    paths = (key.split(".") for key in masks.context_keys)
+    return sorted({SQL_KEY, *(".".join(path[:n]) for path in paths for n in range(1, len(path) + 1))})
 
 
 def _escaped(text: str) -> str:

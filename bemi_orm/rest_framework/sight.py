@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, Model, Q
 from django.http import Http404
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.generics import get_object_or_404
 
 from bemi_orm.access import access
@@ -20,10 +21,13 @@ from bemi_orm.history.moments import After, Before, Moment
 from bemi_orm.masking import MASKED, Masks
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
+from bemi_orm.revert.steps import Conflict, ConflictKind
 from bemi_orm.timetravel.travel import time_travel
 from bemi_orm.values.renames import former_columns
 
 Changes = ChangeQuerySet[Change]
+
+_NAMING_OTHERS: Final = (ConflictKind.UNIQUE_TAKEN, ConflictKind.CHILDREN_EXIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,26 @@ class OnlyColumns(Masks):
         """Whether the column is none of these, or masked."""
         return column not in self.shown or Masks.hides_column(self, schema, table, column)
 
+    def conflict(self, conflict: Conflict) -> Conflict:
+        """Do without the keys of other rows, which may be nobody's business here."""
+        shown = Masks.conflict(self, conflict)
+        return replace(shown, detail="") if conflict.kind in _NAMING_OTHERS else shown
 
-def history_of(instance: Model, user: Any) -> Changes:
-    """Give the changes of the instance's row, in the tables of its parents too, that the user may see."""
-    changes = Change.objects.for_instance(instance)
+
+def history_of(view: Any, instance: Model) -> Changes:
+    """Give the changes of the instance's row, in the tables of its parents too, that the user may see.
+
+    What had the key before is another object: from where the viewset would not have shown it, nothing is.
+    """
+    own = changes = Change.objects.for_instance(instance)
     for parent in type(instance)._meta.get_parent_list():
         changes |= Change.objects.for_row(instance, parent)
-    return access().scope(user, changes)
+    for start in list(own.created().defer("before", "after", "context").desc()):
+        end = own.filter(pk__lt=start.pk).desc().first()
+        if end is not None and not _was_shown(view, end):
+            changes = changes.filter(pk__gt=end.pk, position__gte=start.position)
+            break
+    return access().scope(view.request.user, changes)
 
 
 def last_of_gone(view: Any) -> Change | None:
@@ -102,6 +119,17 @@ def seen_object(view: Any) -> Model:
         with looking_at(moment_before(end), view.request.user):
             return seen_in(view, end.instance.pk)
     return found
+
+
+def _was_shown(view: Any, end: Change) -> bool:
+    if end.instance is None:
+        return False
+    try:
+        with looking_at(moment_before(end), view.request.user):
+            seen_in(view, end.instance.pk)
+    except (Http404, NotAuthenticated, PermissionDenied):
+        return False
+    return True
 
 
 def shown_columns(view: Any) -> frozenset[str]:

@@ -15,7 +15,7 @@ from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework import parameters, schema
 from bemi_orm.rest_framework.endpoints import BemiEndpoints
-from bemi_orm.rest_framework.exporting import export
+from bemi_orm.rest_framework.exporting import AnyAccept, export
 from bemi_orm.rest_framework.faceting import count_facets
 from bemi_orm.rest_framework.filterfields import PREFIXES
 from bemi_orm.rest_framework.filters import ChangeFilterBackend, ChangeFilterSet, filter_names
@@ -25,10 +25,9 @@ from bemi_orm.rest_framework.permissions import MayRevertChanges, MayViewChanges
 from bemi_orm.rest_framework.reverting import (
     RevertOrderSerializer,
     apply_plan,
-    ensure_seen,
-    shown_conflicts,
+    fitting,
     shown_plan,
-    shown_steps,
+    shown_result,
 )
 from bemi_orm.rest_framework.serializers import (
     ChangeSerializer,
@@ -62,6 +61,10 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
         """Give the changes that the user may see."""
         return access().scope(self.request.user, Change.objects.all())
 
+    def bemi_seen(self) -> Changes:
+        """Give the same, for what a revert takes and what stands in its way."""
+        return self.get_queryset()
+
     def get_serializer_context(self) -> dict[str, Any]:
         """Add what is masked, and which fields are wanted."""
         values = getattr(self, "bemi_parameters", {})
@@ -73,7 +76,7 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
 
     def bemi_parameter_names(self) -> tuple[str, ...]:
         """Lists are filtered, one change is not."""
-        return () if self.detail else (*filter_names(), *PREFIXES)
+        return () if self.detail else (*filter_names(self.filterset_class), *PREFIXES)
 
     @action(detail=True, bemi_parameters_class=parameters.Parameters)
     def diff(self, request: Request, **kwargs: Any) -> Response:
@@ -95,8 +98,10 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
     @action(detail=True, bemi_parameters_class=parameters.PlanParameters)
     def revert_plan(self, request: Request, **kwargs: Any) -> Response:
         """What it would take to undo the change, and what stands in the way."""
-        plan = self.get_object().revert_plan(missing_parents=self.bemi_parameters["missing_parents"])
-        return Response(shown_plan(plan, request.user, self.bemi_masks()))
+        change: Change = self.get_object()
+        with fitting():
+            plan = change.revert_plan(missing_parents=self.bemi_parameters["missing_parents"])
+        return Response(shown_plan(plan, self.bemi_seen(), self.bemi_masks()))
 
     @action(
         detail=True,
@@ -110,12 +115,12 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
         """Undo the change, in one transaction."""
         order = RevertOrderSerializer(data=request.data)
         order.is_valid(raise_exception=True)
-        plan = self.get_object().revert_plan(missing_parents=order.validated_data["missing_parents"])
-        ensure_seen(plan, request.user)
+        change: Change = self.get_object()
+        with fitting():
+            plan = change.revert_plan(missing_parents=order.validated_data["missing_parents"])
         masks = self.bemi_masks()
-        result = apply_plan(plan, order.validated_data, masks)
-        skipped = shown_conflicts(result.skipped, request.user, masks)
-        return Response({"steps": shown_steps(result.steps, masks), "skipped": skipped})
+        result = apply_plan(plan, order.validated_data, self.bemi_seen(), masks)
+        return Response(shown_result(result, self.bemi_seen(), masks))
 
     @action(detail=False, serializer_class=StateSerializer, bemi_parameters_class=parameters.StateParameters)
     def state(self, request: Request, **kwargs: Any) -> Response:
@@ -136,12 +141,14 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
     )
     def facets(self, request: Request, **kwargs: Any) -> Response:
         """Counts for a chart; of the last 24 hours, if neither `since` nor `last` is given."""
-        facets = count_facets(self.get_queryset(), request, self.bemi_parameters)
+        filterset = self.filterset_class(request.query_params, self.get_queryset(), request=request)
+        facets = count_facets(filterset, self.bemi_parameters)
         return Response(FacetsSerializer(facets).data)
 
     @action(
         detail=False,
         pagination_class=None,
+        content_negotiation_class=AnyAccept,
         throttle_scope="bemi_export",
         bemi_parameters_class=parameters.ExportParameters,
     )
@@ -149,7 +156,7 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
         """All changes that the filters leave, as a stream."""
         return export(
             cast(Changes, self.filter_queryset(self.get_queryset())),
-            self.get_serializer().to_representation,
+            cast(ChangeSerializer, self.get_serializer()),
             form=self.bemi_parameters["form"],
             descending=self.bemi_parameters["ordering"] == "-id",
             request=request._request,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django_filters.filters import NumberFilter
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.permissions import BasePermission, DjangoModelPermissions, IsAuthenticated
 from rest_framework.routers import DefaultRouter, SimpleRouter
 from rest_framework.serializers import ModelSerializer
 from rest_framework.viewsets import ModelViewSet
 
-from bemi_orm.rest_framework import BemiHistoryViewMixin, ChangeViewSet
+from bemi_orm.rest_framework import BemiHistoryViewMixin, ChangeFilterSet, ChangeViewSet
 from tests.todos.models import SpecialDocument, Tag, Todo
 
 
@@ -80,8 +81,14 @@ router.register("tags", TagViewSet)
 router.register("special", SpecialViewSet)
 
 
+class DeletesFilterSet(ChangeFilterSet):
+    row = NumberFilter(field_name="primary_key_int", help_text="Key of the row.")
+
+
 class DeletesViewSet(ChangeViewSet):
-    """Narrows what is seen by code of the project's own."""
+    """Narrows what is seen by code of the project's own, and has a filter more."""
+
+    filterset_class = DeletesFilterSet
 
     def get_queryset(self):
         return super().get_queryset().deleted()

@@ -134,6 +134,10 @@ def test_masked_keys_of_the_context_at_any_depth():
         if masks.names_key(path)
     ]
     assert named == ["ip", "ip.v4", "request", "request.token"]
+    assert masks.context({"request.token": "t", "ip": 1}) == {"request.token": MASKED, "ip": MASKED}
+    assert masks.context({"request": [{"token": "t"}]}) == {"request": MASKED}
+    assert masks.names_key("request.0.token")
+    assert not masks.names_key("request.0path")
 
 
 def test_diff_tells_that_a_masked_field_changed_but_not_its_values():
@@ -178,6 +182,8 @@ def test_field_of_a_parent_is_hidden_in_the_child():
         ({"todos.Todo": ["id"]}, "key of todos.Todo"),
         ({"todos.Todo": ["pk"]}, "key of todos.Todo"),
         ({"todos.Seat": ["row"]}, "key of todos.Seat"),
+        ({"todos_todo": ["id"]}, "key of todos.Todo"),
+        ({"public.todos_tag": ["code"]}, "key of todos.Tag"),
         ({"todos.Todo": "task"}, "not a list"),
         ({"context": [1]}, "not a list"),
     ],

@@ -47,8 +47,10 @@ def test_counts_by_a_path_of_the_context_keep_types_and_know_nothing_from_null()
     assert found[0] == Count(None, 3)
     assert found[1] == Count(1, 2)
     assert found[2] == Count("1", 1)
-    store(context={"a__b": {"c.d": 1, "contains": [1]}})
+    store(context={"a__b": {"c.d": 1, "contains": [1]}, "42": {"99999999999": "far"}})
     assert Count([1], 1) in counts_by(changes(), "context.a__b.contains")
+    assert Count(1, 1) in counts_by(changes(), "context.a__b.contains.0")
+    assert Count("far", 1) in counts_by(changes(), "context.42.99999999999")
 
 
 @pytest.mark.parametrize(

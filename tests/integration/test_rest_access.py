@@ -97,6 +97,20 @@ def test_change_in_the_way_that_is_out_of_sight_is_not_named(settings):
     assert (conflict["kind"], conflict["by"]) == ("row changed since", [])
 
 
+def test_what_is_out_of_sight_is_not_overwritten(settings):
+    settings.BEMI_ACCESS = f"{__name__}.RowsOfA"
+    todo = Todo.objects.create(task="c")
+    row = {"id": todo.pk, "task": "a"}
+    mine = store(
+        key=todo.pk, operation="UPDATE", before=row | {"team": "a"}, after=row | {"team": "a", "task": "b"}
+    )
+    store(key=todo.pk, operation="UPDATE", before=row | {"task": "b"}, after=row | {"task": "c"})
+    api = client(user("view_change", "revert_change"))
+    refused = api.post(f"{PAGE}{mine}/revert/", {"on_conflict": "overwrite"})
+    assert (refused.status_code, "may not see" in refused.json()["detail"]) == (403, True)
+    assert Todo.objects.get().task == "c"
+
+
 @pytest.fixture
 def masked(settings):
     """A change whose `task` and context's `ip` are masked for the client."""
@@ -174,6 +188,16 @@ def test_masked_keys_are_no_facet(masked, by):
     assert api.get(f"{PAGE}facets/", {"by": "context.request.path"}).status_code == 200
 
 
+@pytest.mark.parametrize("by", ["0", "0.ip", "-1", " 0.ip", "+0.ip", "0.ip.x"])
+def test_masked_keys_in_a_list_are_no_facet(settings, by):
+    settings.BEMI_MASKED = {"context": ["hops.ip"]}
+    store(context={"hops": [{"ip": "hidden"}]}, committed_at=START)
+    query = {"by": f"context.hops.{by}", "since": "2025-12-31", "until": "2026-01-02"}
+    response = client(user("view_change")).get(f"{PAGE}facets/", query)
+    assert list(response.json()) == ["by"]
+    assert (response.status_code, "hidden" in response.content.decode()) == (400, False)
+
+
 @pytest.mark.parametrize(("text", "is_found"), [("hidden", False), ("masked", False), ("1", True)])
 def test_search_does_not_look_at_masked_values(masked, text, is_found):
     query = {"search": text, "since": "2025-12-31", "until": "2026-01-02"}
@@ -200,6 +224,32 @@ def test_masked_column_is_not_put_back_unseen(masked):
     )
     assert done.status_code == 200
     assert Todo.objects.get().task == "hidden-old"
+
+
+def test_search_passes_over_masked_keys_with_dots(settings):
+    settings.BEMI_MASKED = {"context": ["http.client.ip"]}
+    store(context={"http.client.ip": "hidden"}, committed_at=START)
+    store(context={"http.client": {"ip": "hidden"}}, committed_at=START)
+    api = client(user("view_change"))
+    assert ids(api.get(PAGE, {"search": "hidden", "since": "2025-12-31", "until": "2026-01-02"})) == []
+    assert "hidden" not in api.get(PAGE).content.decode()
+
+
+def test_column_masked_under_a_former_name_is_so_under_its_own(settings):
+    settings.BEMI_RENAMED = {"todos.Todo": {"columns": {"title": "task"}}}
+    settings.BEMI_MASKED = {"todos_todo": ["title"]}
+    api = client(user("view_change"))
+    for column in ("title", "task"):
+        change = store(after={"id": 1, column: "hidden"})
+        for path in ("", "diff/", "instance/"):
+            assert "hidden" not in api.get(f"{PAGE}{change}/{path}").content.decode()
+
+
+def test_nobody_at_all_is_refused():
+    """As where the framework's UNAUTHENTICATED_USER is None."""
+    assert client(None).get(PAGE).status_code == 403
+    assert not Access().may_revert(None)
+    assert Access().masked(None)
 
 
 def test_password_is_masked_by_default():

@@ -4,6 +4,7 @@ import json
 import uuid
 from base64 import b64encode
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -192,6 +193,10 @@ def test_facets_of_a_bounded_time(api):
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
         ({"limit": "101"}, "limit"),
         ({"since": "tomorrowish"}, "since"),
+        ({"until": "0001-01-01"}, "until"),
+        ({"since": "2024-01-01", "until": "2025-06-01"}, "since"),
+        ({"last": "367d"}, "last"),
+        ({"by": "context" + ".a" * 200}, "by"),
     ],
 )
 def test_facets_that_cannot_be_counted(api, query, field):
@@ -248,12 +253,18 @@ def test_conflict_is_explained_and_nothing_is_changed(api):
         ({"fields": ["tsak"]}, "fields"),
         ({"feilds": ["task"]}, "feilds"),
         ({"missing_parents": "x"}, "missing_parents"),
+        (r'{"half a pair \ud800": 1}', r"half a pair \ud800"),
+        (r'{"fields": ["\ud800"]}', "fields"),
+        ('{"fields": ["\\u0000"]}', "fields"),
+        ("[]", "non_field_errors"),
+        ("{", "detail"),
     ],
 )
 def test_wrong_orders_to_revert(api, body, field):
     todo = Todo.objects.create(task="b")
     change = stored(key=todo.pk, before={"id": todo.pk, "task": "a"}, after={"id": todo.pk, "task": "b"})
-    response = api.post(f"{PAGE}{change}/revert/", body, format="json")
+    text = body if isinstance(body, str) else json.dumps(body)
+    response = api.post(f"{PAGE}{change}/revert/", text, content_type="application/json")
     assert response.status_code == 400
     assert list(response.json()) == [field]
     todo.refresh_from_db()
@@ -324,6 +335,45 @@ def test_values_that_json_has_no_form_for(api):
     assert (found["bytes"], found["infinity"], found["nested"]) == ("\\x00ff", "-Infinity", [{"n": 1}])
 
 
+@pytest.mark.parametrize("depth", [1, 600])
+def test_row_nested_deeply_hides_no_page(api, depth):
+    stored(after=f'{{"x": {"[" * depth}1.10{"]" * depth}}}')
+    for query in ({}, {"fields": "diff"}):
+        assert f"{'[' * depth}1.10{']' * depth}" in api.get(PAGE, query).content.decode()
+
+
+def test_number_cannot_be_made_up_from_a_text():
+    texts = ["1.10", '"1.10"', "\\1", r"\g<0>"]
+    assert exact_line([Decimal("1.10"), texts]) == f"[1.10,{json.dumps(texts, separators=(',', ':'))}]"
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", "revert_plan"), ("post", "revert")])
+def test_value_that_its_column_cannot_hold_any_more_is_a_reason(api, method, path):
+    todo_list = TodoList.objects.create(name="short")
+    change = stored(
+        table="todos_todolist", key=todo_list.pk,
+        before={"id": todo_list.pk, "name": "x" * 200}, after={"id": todo_list.pk, "name": "short"},
+    )  # fmt: skip
+    response = getattr(api, method)(f"{PAGE}{change}/{path}/")
+    assert (response.status_code, "fit" in response.json()["detail"]) == (409, True)
+
+
+def test_form_of_the_page_for_people_reverts(api):
+    todo_list = TodoList.objects.create(name="b")
+    change = stored(
+        table="todos_todolist", key=todo_list.pk,
+        before={"id": todo_list.pk, "name": "a"}, after={"id": todo_list.pk, "name": "b"},
+    )  # fmt: skip
+    form = {"csrfmiddlewaretoken": "x", "on_conflict": "raise", "missing_parents": "conflict"}
+    assert api.post(f"{PAGE}{change}/revert/", form, format="multipart").status_code == 200
+    assert TodoList.objects.get().name == "a"
+
+
+def test_page_for_people_does_without_the_app_of_the_filters(api, settings):
+    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "django_filters"]
+    assert api.get(PAGE, headers={"Accept": "text/html"}).status_code == 200
+
+
 def test_pages_for_people_and_options(api):
     change = stored(after={"task": "<b>x</b>"})
     for path in ("", f"{change}/", f"{change}/diff/", f"{change}/revert/", "facets/"):
@@ -355,6 +405,29 @@ def test_viewset_in_a_router_of_the_project_with_a_queryset_of_its_own(api):
     assert ids(api.get("/routed/deletes/deleted.json", {"table": "todos_todo"})) == [mine]
     assert api.get(f"/routed/deletes/{mine}/diff.json").json()["operation"] == "DELETE"
     assert api.get(f"/routed/deletes/{other}/diff/").status_code == 404
-    assert api.get("/routed/deletes/facets/", {"since": "2026-01-01"}).json()["by"]["operation"] == [
-        {"value": "DELETE", "count": 1}
-    ]
+    facets = api.get("/routed/deletes/facets/", {"since": "2026-01-01", "until": "2026-02-01"}).json()
+    assert facets["by"]["operation"] == [{"value": "DELETE", "count": 1}]
+
+
+def test_conflicts_name_only_what_the_queryset_of_the_project_shows(api):
+    todo_list = TodoList.objects.create(name="x")
+    row = {"table": "todos_todolist", "key": todo_list.pk}
+    gone = stored(**row, operation="DELETE", before={"id": todo_list.pk, "name": "old"})
+    stored(**row, operation="CREATE", after={"id": todo_list.pk, "name": "x"})
+    [conflict] = api.get(f"/routed/deletes/{gone}/revert_plan/").json()["conflicts"]
+    assert (conflict["kind"], conflict["by"]) == ("row exists again", [])
+    refused = api.post(f"/routed/deletes/{gone}/revert/", {"on_conflict": "overwrite"})
+    assert refused.status_code == 403
+    assert TodoList.objects.get().name == "x"
+
+
+def test_filters_of_the_project_count_everywhere(api):
+    mine = stored(key=1, operation="DELETE", before={"id": 1})
+    stored(key=2, operation="DELETE", before={"id": 2})
+    for path in ("", "deleted/?table=todos_todo&row=1", "?row=1"):
+        response = api.get(f"/routed/deletes/{path or '?row=1'}")
+        assert ids(response) == [mine]
+    facets = api.get(
+        "/routed/deletes/facets/", {"since": "2026-01-01", "until": "2026-02-01", "row": 1}
+    ).json()
+    assert facets["by"]["table"] == [{"value": "todos_todo", "count": 1}]

@@ -53,9 +53,10 @@ def test_csv_holds_objects_as_json(export):
     assert tuple(rows[0]) == FIELDS
     assert json.loads(rows[0]["after"]) == {"task": 'a "b", c'}
     assert (rows[0]["previous_primary_key"], rows[0]["ordinal"]) == ("", "0")
+    assert export(form="csv", fields="id,table", table="nothing") == "id,table\r\n"
 
 
-@pytest.mark.parametrize("key", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("key", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1", "\t=1", "\r=1", "\n=1"])
 def test_csv_cell_is_never_a_formula(export, key):
     store(table="todos_tag", key=key)
     assert export(form="csv", fields="primary_key").splitlines()[1].lstrip('"').startswith("'")
@@ -64,7 +65,8 @@ def test_csv_cell_is_never_a_formula(export, key):
 
 
 def test_headers_of_the_download():
-    response = client(user("view_change")).get(f"{PAGE}export/", {"form": "csv"})
+    query, headers = {"form": "csv"}, {"Accept": "text/csv"}
+    response = client(user("view_change")).get(f"{PAGE}export/", query, headers=headers)
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == 'attachment; filename="changes.csv"'
     assert "private" in response["Cache-Control"]

@@ -58,6 +58,13 @@ def test_by_table_key_and_operation(found, query, expected):
     )
 
 
+def test_spaces_belong_to_a_text(found):
+    spaced = {"key": " a ", "context": {"user_id": " 1"}, "schema": " s"}
+    assert found({"primary_key": " a "}, spaced=spaced, plain={"key": "a"}) == {"spaced"}
+    assert found({"user": " 1"}) == {"spaced"}
+    assert found({"schema": " s"}) == {"spaced"}
+
+
 def test_by_time(found):
     now = timezone.now()
     changes = {
@@ -178,6 +185,16 @@ def test_search_looks_at_values_not_at_names(found, text, expected):
         ("context..a=1", "context..a"),
         ("context__user_id=1", "context__user_id"),
         ("table=", "table"),
+        ("table=%20", "table"),
+        ("primary_key=%20", "primary_key"),
+        ("schema=%20%09", "schema"),
+        ("user=%20", "user"),
+        ("trace_id=%20", "trace_id"),
+        ("transaction=%20", "transaction"),
+        ("search=%20&last=1h", "search"),
+        ("context.%00=1", "context.\0"),
+        ("after.a%00.b=1", "after.a\0.b"),
+        ("after" + ".a" * 300 + "=1", "after" + ".a" * 300),
         ("table=a,,b", "table"),
         ("table=a&table=b", "table"),
         ("context.user_id=", "context.user_id"),

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+import bemi_orm
 from bemi_orm import Change
 from bemi_orm.access import MASKED
 from tests.integration.rest_client import client, ids, user
@@ -182,6 +183,83 @@ def test_revert_of_what_the_viewset_lets_be_written(trail, alice, bob, lists):
     assert (refused.status_code, refused.json()["conflicts"][0]["kind"]) == (409, "row changed since")
 
 
+def test_row_that_had_the_key_before_is_another_object(trail, alice, bob, lists):
+    other = Todo.objects.create(list=lists["bob"], task="his")
+    key = other.pk
+    other.delete()
+    Todo.objects.create(pk=key, list=lists["alice"], task="mine")
+    own = Todo.objects.create(list=lists["alice"], task="kept")
+    own_key = own.pk
+    own.delete()
+    Todo.objects.create(pk=own_key, list=lists["alice"], task="again")
+    trail.drain()
+    his_creation = str(Change.objects.for_model(Todo).first().pk)
+    url = f"/todos/{key}/"
+    [mine] = ids(alice.get(f"{url}history/"))
+    assert len(ids(alice.get(f"/todos/{own_key}/history/"))) == 3  # she could see the one before as well
+    assert alice.get(f"{url}history/{his_creation}/").status_code == 404
+    for at in (his_creation, "0/0"):
+        assert list(alice.get(f"{url}as_of/", {"at": at}).json()) == ["at"]
+        assert list(alice.post(f"{url}revert/", {"to": at}).json()) == ["to"]
+    moment = Change.objects.get(pk=his_creation).committed_at.isoformat()
+    assert alice.get(f"{url}as_of/", {"at": moment}).status_code == 404
+    assert alice.post(f"{url}revert/", {"to": moment}).status_code == 403
+    assert Todo.objects.get(pk=key).task == "mine"
+    Todo.objects.get(pk=key).delete()
+    trail.drain()
+    assert mine in ids(alice.get(f"{url}history/"))
+    assert his_creation not in ids(alice.get(f"{url}history/"))
+
+
+def test_revert_restores_no_other_object_and_names_none(trail, alice, lists):
+    hidden = TodoList.objects.create(name="hidden")
+    todo = Todo.objects.create(list=hidden, task="a")
+    update(todo, list=lists["alice"])
+    hidden.delete()
+    trail.drain()
+    order = {"to": str(Change.objects.for_instance(todo).first().pk)}
+    refused = alice.post(f"/todos/{todo.pk}/revert/", order)
+    assert (refused.status_code, refused.json()["conflicts"][0]["by"]) == (409, [])
+    assert alice.post(f"/todos/{todo.pk}/revert/", order | {"missing_parents": "restore"}).status_code == 403
+    assert not TodoList.objects.filter(name="hidden").exists()
+
+
+@pytest.mark.parametrize("trail", ["default"], indirect=True)
+def test_conflict_does_not_name_the_other_row(trail, alice):
+    special = SpecialDocument.objects.create(title="a")
+    key = special.pk
+    special.delete()
+    trail.drain()
+    trail.execute("CREATE UNIQUE INDEX title_key ON todos_document (title)")
+    try:
+        other = SpecialDocument.objects.create(title="a")
+        refused = alice.post(f"/special/{key}/restore/")
+    finally:
+        trail.execute("DROP INDEX title_key")
+    [conflict] = refused.json()["conflicts"]
+    assert (refused.status_code, conflict["kind"]) == (409, "unique value taken")
+    assert str(other.pk) not in refused.content.decode()
+
+
+@pytest.mark.parametrize("trail", ["default"], indirect=True)
+def test_statement_does_not_give_away_what_the_serializer_leaves_out(trail, alice, lists):
+    todo = Todo.objects.create(list=lists["alice"], task="a")
+    with bemi_orm.context(reason="import"), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE todos_todo SET meta = '\"hidden\"' WHERE id = {todo.pk}")
+    trail.drain()
+    assert "hidden" in Change.objects.for_instance(todo).last().context["SQL"]
+    response = alice.get(f"/todos/{todo.pk}/history/")
+    assert response.json()["results"][0]["context"] == {"reason": "import", "SQL": MASKED}
+    assert "hidden" not in response.content.decode()
+
+
+@pytest.mark.parametrize("trail", ["default"], indirect=True)
+def test_addresses_that_no_row_has(trail, alice):
+    for path in ("tags/%00/history/", "tags/%00/as_of/?at=1h", "todos/99999999999999999999/history/"):
+        assert alice.get(f"/{path}").status_code == 404
+    assert alice.post("/tags/%00/restore/").status_code == 404
+
+
 def test_revert_is_an_update_and_restore_a_creation(trail, lists):
     todo = Todo.objects.create(list=lists["alice"], task="a")
     update(todo, task="b")
@@ -211,13 +289,18 @@ def test_number_of_queries(trail, alice, lists, django_assert_max_num_queries):
     Todo.objects.filter(task__in=["gone", "x"]).delete()
     trail.drain()
     last = Change.objects.for_instance(todo).last().pk
-    for path, most in (("history/", 3), (f"history/{last}/", 3), (f"as_of/?at={last}", 18)):
+    for path, most in (("history/", 7), (f"history/{last}/", 7), (f"as_of/?at={last}", 20)):
         with django_assert_max_num_queries(most):
             assert alice.get(f"/todos/{todo.pk}/{path}").status_code == 200
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(20):
         assert alice.get(f"/todos/{gone.pk}/history/").status_code == 200
     with CaptureQueriesContext(connection) as one:
         assert len(objects(alice.get("/todos/deleted/", {"page_size": 1}))) == 1
     with CaptureQueriesContext(connection) as all_six:
         assert len(objects(alice.get("/todos/deleted/"))) == 6
+    url = f"/todos/{todo.pk}/revert/"
+    with django_assert_max_num_queries(45):
+        assert alice.post(url, {"to": Change.objects.for_instance(todo).first().pk}).status_code == 200
+    with django_assert_max_num_queries(60):
+        assert alice.post(f"/todos/{gone.pk}/restore/").status_code == 201
     assert len(all_six) - len(one) == 5  # one journey for the transaction, one look for each row
