@@ -30,8 +30,8 @@ class Settings:
     TRACK, IGNORE: tables, as `table`, `schema.table`, `app_label`, `app_label.Model`, or a glob of these.
     USER_KEY: the context's key, or path `request__user`, that names the user; `by_user` goes by it.
     ACCESS: dotted path of the subclass of `bemi_orm.access.Access` that says who may see and revert what.
-    MASKED: fields by model, columns by table, and keys of the `context`, that are hidden without the permission
-        `bemi_orm.view_masked`; by default the user model's password.
+    MASKED: fields by model, columns by table, and keys of the `context`, that are hidden without the
+        permission `bemi_orm.view_masked`; by default the user model's password.
     """
 
     CONTEXT_FUNCTION: str = "bemi_orm.transport.request.default_request_context"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import psycopg2
@@ -13,8 +14,9 @@ from django.db import DatabaseError
 
 from bemi_orm.demo.interrupts import Interrupted, StopSignals
 from bemi_orm.demo.processes import POLL_SECONDS
+from bemi_orm.demo.sequel import KEEPER, go_on
 from bemi_orm.demo.stage import USERS, Stage, open_stage
-from bemi_orm.demo.story import tell
+from bemi_orm.demo.story import Step, tell
 from bemi_orm.demo.terminal import Terminal
 from bemi_orm.exceptions import BemiError
 
@@ -22,7 +24,7 @@ EXPECTED_ERRORS: Final = (BemiError, CommandError, DatabaseError, psycopg2.Error
 """Their texts say what to do; of all others the traceback is shown."""
 
 NEXT_STEPS: Final = """\
-  Click through the site yourself:   python -m bemi_orm demo --serve
+  Click through it, with its admin:  python -m bemi_orm demo --serve
 
   In your own project:               INSTALLED_APPS += ["bemi_orm"]
                                      MIDDLEWARE += ["bemi_orm.BemiMiddleware"]
@@ -61,9 +63,12 @@ def _run(terminal: Terminal, signals: StopSignals, dsn: str | None, serve: bool)
     started_at = time.monotonic()
     terminal.title("bemi_orm: every committed change, with who made it")
     with open_stage(terminal, signals.check, dsn) as stage:
-        _act(terminal, stage)
+        terminal.title("Two users change data over HTTP, and someone with SQL")
+        _act(terminal, stage, tell(stage.address, stage.database))
         _show(terminal)
         if serve:
+            terminal.title("They go on for a while")
+            _act(terminal, stage, go_on(stage.address, stage.database))
             _serve(terminal, stage, signals)
     terminal.say(f"All processes are stopped, all files removed ({time.monotonic() - started_at:.1f} s).")
     if not serve:
@@ -71,9 +76,7 @@ def _run(terminal: Terminal, signals: StopSignals, dsn: str | None, serve: bool)
         terminal.say(NEXT_STEPS)
 
 
-def _act(terminal: Terminal, stage: Stage) -> None:
-    terminal.title("Two users change data over HTTP, and someone with SQL")
-    steps = tell(stage.address, stage.database)
+def _act(terminal: Terminal, stage: Stage, steps: Iterator[Step]) -> None:
     step = next(steps, None)
     while step is not None:
         stage.check()
@@ -97,10 +100,23 @@ def _show(terminal: Terminal) -> None:
 def _serve(terminal: Terminal, stage: Stage, signals: StopSignals) -> None:
     terminal.title("The site is up")
     terminal.say(f"  {stage.address}/")
-    terminal.say("  Log in as " + " or ".join(f"{name}, password {name}" for name in USERS) + ".")
+    terminal.say(
+        f"  Log in as {KEEPER}, password {KEEPER}; {' and '.join(USERS)} may log in, but not to the admin."
+    )
     terminal.say(f"  Database: {stage.database.label}")
+    _show_the_way(terminal, stage.address)
     terminal.say("  Ctrl-C stops everything.\n")
     while signals.received is None:
         stage.check()
         time.sleep(POLL_SECONDS)
     terminal.say("\nStopping.")
+
+
+def _show_the_way(terminal: Terminal, address: str) -> None:
+    from bemi_orm.demo.site.guide import stops
+
+    terminal.title("Where to click, in this order (the start page has the same links)")
+    for number, stop in enumerate(stops(), start=1):
+        terminal.say(f"  {number}. {terminal.paint('bold')(stop.title)}: {stop.hint}")
+        terminal.say(f"     {terminal.paint('cyan')(address + stop.path)}")
+    terminal.say()

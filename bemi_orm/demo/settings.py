@@ -1,6 +1,7 @@
 """Django settings of the demo site; the server comes from the environment variable `BEMI_DEMO_DSN`."""
 
 import os
+from importlib.util import find_spec
 
 from django.core.management.utils import get_random_secret_key
 from psycopg2.extensions import parse_dsn
@@ -16,13 +17,18 @@ DATABASES = {
     }
 }
 
+HAS_REST = all(map(find_spec, ("rest_framework", "django_filters")))
+
 # What bemi_orm needs, as in any project; the names and the choice of tables are optional.
 INSTALLED_APPS = [
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py finds admins: only the web process needs them
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.messages",
     "django.contrib.sessions",
     "bemi_orm",
     "bemi_orm.demo.site",
+    *(["rest_framework", "django_filters"] if HAS_REST else []),
 ]
 MIDDLEWARE = [
     "bemi_orm.demo.site.security.content_security_policy",
@@ -30,6 +36,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "bemi_orm.BemiMiddleware",
 ]
@@ -46,10 +53,18 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
             ],
         },
     }
 ]
+REST_FRAMEWORK = {
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "bemi_orm.demo.site.renderers.StrictPageRenderer",
+    ],
+}
 ROOT_URLCONF = "bemi_orm.demo.site.urls"
 STATIC_URL = "/static/"
 LOGIN_URL = LOGOUT_REDIRECT_URL = "login"

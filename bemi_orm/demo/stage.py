@@ -114,12 +114,12 @@ PREPARATIONS: Final = (
 
 
 def _start_processes(stack: ExitStack, folder: Path, database: DemoDatabase, check_signals: Check) -> Stage:
+    """Without system checks, which would load the web side into the worker."""
     host = f"127.0.0.1:{free_port()}"
-    worker = stack.enter_context(Manage("worker", ["bemi", "worker"], folder))
+    worker = stack.enter_context(Manage("worker", ["bemi", "--skip-checks", "worker"], folder))
     # runserver ends cleanly on Ctrl-C only
-    web = stack.enter_context(
-        Manage("web", ["runserver", "--noreload", host], folder, stop_signal=signal.SIGINT)
-    )
+    words = ["runserver", "--noreload", "--skip-checks", host]
+    web = stack.enter_context(Manage("web", words, folder, stop_signal=signal.SIGINT))
     return Stage(f"http://{host}", database, web, worker, check_signals)
 
 

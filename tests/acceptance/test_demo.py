@@ -17,6 +17,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from selenium.webdriver.common.by import By
+
+from tests.acceptance import browser as chromium
 
 DEADLINE_SECONDS = 60
 COMMAND = [sys.executable, "-W", "error", "-m", "bemi_orm", "demo"]
@@ -260,20 +263,24 @@ def test_the_page_shows_each_todo_with_its_history(demo):
         login_page, headers = browser.get("/")
         assert "Log in" in login_page
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
-        assert "Todos" in browser.post("/login/", username="bob", password="bob")
+        page = browser.post("/login/", username="bob", password="bob")
+        assert "Todos" in page
+        assert "log in as <b>carol</b>" in page
 
-        browser.post("/lists/", name="<Garden>")
-        page = browser.post("/lists/3/todos/", task="Dig & rake")
-        assert "&lt;Garden&gt;" in page
-        browser.post("/todos/5/toggle/")
-        page = browser.post("/todos/5/delete/")
+        page = browser.post("/lists/", name="<Kitchen>")
+        assert "&lt;Kitchen&gt;" in page
+        todo_list = re.findall(r'id="list-(\d+)"', page)[-1]
+        page = browser.post(f"/lists/{todo_list}/todos/", task="Dig & rake")
+        todo = re.findall(r'id="todo-(\d+)"', page)[-1]
+        browser.post(f"/todos/{todo}/toggle/")
+        page = browser.post(f"/todos/{todo}/delete/")
         latest = page.partition("Latest changes")[2]
         seen = re.findall(r"<b class=\"\w+\">(\w+)</b> <code>(\w+ \d+)</code>\s+by <b>(.*?)</b>", latest)
         assert seen[:4] == [
-            ("deleted", "demo_todo 5", "bob (2)"),
-            ("changed", "demo_todo 5", "bob (2)"),
-            ("added", "demo_todo 5", "bob (2)"),
-            ("added", "demo_todolist 3", "bob (2)"),
+            ("deleted", f"demo_todo {todo}", "bob (2)"),
+            ("changed", f"demo_todo {todo}", "bob (2)"),
+            ("added", f"demo_todo {todo}", "bob (2)"),
+            ("added", f"demo_todolist {todo_list}", "bob (2)"),
         ]
         stamps = page.partition('id="todo-3"')[2].partition('id="todo-4"')[0]
         assert "History (4)" in stamps
@@ -293,9 +300,68 @@ def test_the_page_shows_each_todo_with_its_history(demo):
     assert run.left_behind() == []
 
 
+GUIDE = {
+    "Activity": "Users with most changes",
+    "The history of a todo": "Buy 500 stamps",
+    "As it was": "Read-only: as it was at",
+    "Revert": "Nothing is changed before you confirm.",
+    "Deleted": "Groceries",
+    "REST API": "/api/lists/2/",
+    "REST facets": '"context.user"',
+    "REST viewset": "Buy bread",
+}
+"""Each stop, and a text that its page shows."""
+
+
+@pytest.mark.skipif(chromium.MISSING is not None, reason=str(chromium.MISSING))
+def test_p20_the_start_page_and_the_terminal_say_where_to_click(demo, chrome):
+    with served(demo) as (run, site):
+        try:
+            follow_the_guide(chrome, site.address, run.output)
+        finally:
+            chrome.driver.delete_all_cookies()
+            chrome.get("about:blank")
+        run.press_ctrl_c()
+        assert run.end() == 0
+    assert run.errors.read_text() == ""
+    assert run.left_behind() == []
+
+
+def follow_the_guide(chrome, address, output):
+    """Look at every page on a phone and a desktop, then take the mistake and the deletion back."""
+    chrome.get(address)
+    for field in ("username", "password"):
+        chrome.driver.find_element(By.NAME, field).send_keys("carol")
+    click(chrome, "form.login button")
+    links = chrome.driver.find_elements(By.CSS_SELECTOR, "#guide li a")
+    stops = {link.text: link.get_attribute("href") for link in links}
+    assert list(stops) == list(GUIDE)
+    printed = re.findall(r"^  \d\. (.*?): .*\n     (http\S+)$", output, re.MULTILINE)
+    assert dict(printed) == stops
+    for title, url in stops.items():
+        for width in (390, 1280):
+            chrome.look(width=width)
+            chrome.get(url)
+            assert GUIDE[title] in chrome.text(), title
+            assert chrome.overflow() <= 0, (title, width)
+    chrome.get(stops["Revert"])
+    click(chrome, "#content form [type=submit]")
+    chrome.get(stops["Deleted"])
+    chrome.driver.find_element(By.LINK_TEXT, "Restore\u2026").click()
+    click(chrome, "[name=with_children]")
+    click(chrome, "#content form [type=submit]")
+    chrome.get(address)
+    assert {"Buy 20 stamps", "Groceries", "Buy bread"} <= set(chrome.text().splitlines())
+    assert chrome.problems() == []
+
+
+def click(chrome, selector):
+    chrome.driver.find_element(By.CSS_SELECTOR, selector).click()
+
+
 def test_when_a_process_ends_its_log_is_shown(demo):
     with served(demo) as (run, _):
-        [worker] = [pid for pid, command in run.processes().items() if "bemi worker" in command]
+        [worker] = [pid for pid, command in run.processes().items() if "django bemi" in command]
         os.kill(worker, signal.SIGKILL)
         assert run.end() == 1
     errors = run.errors.read_text()

@@ -1,12 +1,14 @@
-"""URLs of the demo site: the page, its forms, and the JSON API."""
+"""URLs of the demo site: the page, its forms and JSON API; the admin; the REST API where it is installed."""
 
-from pathlib import Path
-
+from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
-from django.views.static import serve
+from django.contrib.staticfiles.views import serve
+from django.urls import include, path
 
 from bemi_orm.demo.site import api, views
+
+admin.autodiscover()
 
 urlpatterns = [
     path("", views.index, name="index"),
@@ -21,5 +23,12 @@ urlpatterns = [
     path("api/lists/", api.lists),
     path("api/lists/<int:pk>/", api.list_detail),
     path("api/todos/<int:pk>/", api.todo_detail),
-    path("static/<path:path>", serve, {"document_root": Path(__file__).parent / "static"}),
+    path("admin/", admin.site.urls),
+    path("static/<path:path>", serve, {"insecure": True}),  # which means: without DEBUG, too
 ]
+
+if settings.HAS_REST:
+    urlpatterns += [
+        path("audit/", include("bemi_orm.rest_framework.urls")),
+        path("rest/", include("bemi_orm.demo.site.rest")),
+    ]

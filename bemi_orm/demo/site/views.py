@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from bemi_orm import Change, current_context
 from bemi_orm.demo.describe import describe
 from bemi_orm.demo.site.forms import ListForm, TodoForm
+from bemi_orm.demo.site.guide import stops
 from bemi_orm.demo.site.models import Todo, TodoList
 
 LATEST_CHANGES: Final = 10
@@ -27,9 +28,10 @@ View = Callable[..., Any]
 
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
-    """Show all lists, each todo with its history, and the latest changes of all."""
+    """Show where to click, all lists, each todo with its history, and the latest changes of all."""
     latest = map(describe, Change.objects.desc()[:LATEST_CHANGES])
-    return render(request, "demo/index.html", {"lists": _lists(), "latest": latest})
+    guide = stops() if request.user.is_staff else ()
+    return render(request, "demo/index.html", {"lists": _lists(), "latest": latest, "guide": guide})
 
 
 def action(view: View) -> View:
