@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 from django.apps import AppConfig
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 from bemi_orm.exceptions import BemiError
 
@@ -20,7 +20,7 @@ class BemiConfig(AppConfig):
     """Configuration of the app `bemi_orm`."""
 
     name = "bemi_orm"
-    verbose_name = "Bemi audit trail"
+    verbose_name = _("Bemi audit trail")
 
     def ready(self) -> None:
         """Send contexts on every PostgreSQL connection from now on; register the checks."""
@@ -32,7 +32,7 @@ class BemiConfig(AppConfig):
         connection_created.connect(install_on_connection, dispatch_uid="bemi_orm")
         connection_created.connect(install_guard, dispatch_uid="bemi_orm.timetravel")
         post_migrate.connect(publish_new_tables, sender=self, dispatch_uid="bemi_orm")
-        install_outside_requests(sys.argv)
+        install_outside_requests()
 
 
 def publish_new_tables(using: str, verbosity: int, **kwargs: object) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from asgiref.sync import sync_to_async
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from bemi_orm.choices import Operation
 from bemi_orm.diffing import FieldChange
@@ -58,6 +59,8 @@ class Change(models.Model):
 
         managed = False
         db_table = "changes"
+        verbose_name = _("change")
+        verbose_name_plural = _("changes")
         ordering = ["id"]
         default_permissions = ("view",)
         permissions = [

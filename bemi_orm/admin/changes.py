@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from bemi_orm.access import access
 from bemi_orm.admin.activity import activity_response, tail_response
@@ -128,7 +128,7 @@ class ChangeAdmin(_ModelAdmin):
         if change is None:
             return self._missing(request)
         context = {
-            **self.context_for(request, title=_("Change"), subtitle=str(change)),
+            **self.context_for(request, title=pgettext("noun", "Change"), subtitle=str(change)),
             **detail_context(self.admin_site, request, change),
             **(extra_context or {}),
         }

@@ -49,7 +49,7 @@ def compare(subject: Subject, start: Point, end: Point) -> list[DiffLine]:
     for bound in bounds:
         subject.ensure_in_scope(to=bound)
     found = ((part, tuple(_part(subject, part, *bounds))) for part in subject.parts)
-    return [line for lines in with_names(found, subject.viewer.masks) for line in lines]
+    return [line for lines in with_names(found, subject.viewer) for line in lines]
 
 
 def masked_parts(

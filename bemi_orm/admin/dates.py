@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone, localdate
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
@@ -54,7 +55,8 @@ def parse_span(text: str) -> Span:
     """Read `2026`, `2026-01` or `2026-01-31`; raises ValueError for anything else."""
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a year, a month or a day, such as 2026, 2026-01 or 2026-01-31")
+        message = _("%(text)r is not a year, a month or a day, such as 2026, 2026-01 or 2026-01-31")
+        raise ValueError(message % {"text": text})
     year, month, day = (int(part or 0) for part in match.groups())
     if match[3]:
         return _day(date(year, month, day))

@@ -101,7 +101,7 @@ def draft_revert(visit: Visit, to: Bound, last: Change) -> Draft:
         names = _allowed_names(row, allowed, subject)
         lines |= {line.field: line for line in row.lines if line.field in names}
         kept += [line.label for line in row.lines if line.field not in names]
-    return Draft(plan, lines | link_lines(plan.steps, links), tuple(kept), links)
+    return Draft(plan, lines | link_lines(plan.steps, links, subject.viewer), tuple(kept), links)
 
 
 def editable_fields(admin: HistoryAdmin, request: HttpRequest, instance: Any) -> set[str]:

@@ -131,8 +131,10 @@ class UserFilter(ChangeFilter):
         )
 
     def text_of(self, value: str, viewer: Viewer) -> str:
-        """Give the user's name."""
-        return value if viewer.user_path is None else people_of([value], viewer)[value].label
+        """Give the user's name; in a scope only of one who changed something in it, else all are told."""
+        if viewer.user_path is None or not (viewer.sees_all or viewer.changes.by_user(value).exists()):
+            return value
+        return people_of([value], viewer)[value].label
 
     def narrow(self, changes: ChangeQuerySet[Change], value: str, request: HttpRequest) -> Changes:
         """Keep the changes of a user, from the index of the context."""

@@ -19,7 +19,7 @@ from bemi_orm.admin.lookback import as_of_page
 from bemi_orm.admin.pages import Visit, admin_url
 from bemi_orm.admin.restoring import deleted_page, restore_page
 from bemi_orm.admin.reverting import revert_page
-from bemi_orm.admin.subjects import find_subject
+from bemi_orm.admin.subjects import find_subject, may_view_subject
 from bemi_orm.admin.timeline import timeline_page
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class BemiHistoryAdminMixin(_Admin):
         return view
 
     def _visit(self, request: HttpRequest, object_id: str) -> Visit | None:
-        subject = find_subject(self, request, unquote(object_id))
-        if subject and not self.has_view_or_change_permission(request, subject.instance):
+        if "\0" in (key := unquote(object_id)):  # which no text of PostgreSQL has
+            raise Http404
+        subject = find_subject(self, request, key)
+        if subject and not may_view_subject(self, request, subject):
             raise PermissionDenied
         return Visit(self, request, subject) if subject else None

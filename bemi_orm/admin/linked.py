@@ -10,9 +10,10 @@ from django.db.models import ManyToManyField, Model, Q
 from django.utils.text import capfirst
 
 from bemi_orm.admin.lines import DiffLine, Side
-from bemi_orm.admin.pages import name_of
+from bemi_orm.admin.naming import names_of
 from bemi_orm.admin.plans import step_model
 from bemi_orm.admin.subjects import Subject
+from bemi_orm.admin.viewer import Viewer
 from bemi_orm.history.keys import stored_value
 from bemi_orm.history.moments import Bound
 from bemi_orm.revert.steps import Effect, Step
@@ -42,23 +43,24 @@ def link_changes(subject: Subject, field: LinkField, *, since: Bound) -> ChangeQ
     return changes.filter(Q(after__contains=image) | Q(before__contains=image), pk__gte=first)
 
 
-def link_lines(steps: Iterable[Step], fields: Mapping[type[Model], LinkField]) -> dict[str, DiffLine]:
+def link_lines(
+    steps: Iterable[Step], fields: Mapping[type[Model], LinkField], viewer: Viewer
+) -> dict[str, DiffLine]:
     """Give a line for each field: the objects whose links would go, and those whose would come back."""
     steps = list(steps)
     return {
-        field.name: _line(field, mine)
+        field.name: _line(field, mine, viewer)
         for through, field in fields.items()
         if (mine := [step for step in steps if step_model(step) is through])
     }
 
 
-def _line(field: LinkField, steps: list[Step]) -> DiffLine:
+def _line(field: LinkField, steps: list[Step], viewer: Viewer) -> DiffLine:
     target = cast(Any, field).remote_field.through._meta.get_field(field.m2m_reverse_field_name())
     gone = [_key(step.expected, target) for step in steps if step.effect is Effect.DELETE]
     back = [_key(step.target, target) for step in steps if step.effect is Effect.INSERT]
-    name, keys = target.target_field.name, [key for key in (*gone, *back) if key is not None]
-    rows = target.related_model._default_manager.filter(**{f"{name}__in": keys})
-    names = {str(getattr(row, target.target_field.attname)): name_of(row) for row in rows}
+    keys = [key for key in (*gone, *back) if key is not None]
+    names = names_of(target.target_field, keys, viewer)
     sides = (Side("value", ", ".join(names.get(str(key), str(key)) for key in part)) for part in (gone, back))
     return DiffLine(field.name, capfirst(str(field.verbose_name)), *sides)
 

@@ -12,6 +12,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from bemi_orm.admin.hiding import hide
+from bemi_orm.admin.pages import name_of
+from bemi_orm.admin.viewer import viewer_of
+
 if TYPE_CHECKING:
     from bemi_orm.models import Change
 
@@ -47,7 +51,10 @@ def object_links(site: AdminSite, request: HttpRequest, change: Change) -> tuple
     model = change.row_model
     admin = None if model is None else registered_admin(site, model)
     row = None if admin is None else _find_row(admin, request, change.primary_key)
-    return None if row is None or admin is None else _links_of(admin, row)
+    if row is None or admin is None:
+        return None
+    hide([row], viewer_of(request).masks)
+    return _links_of(admin, row)
 
 
 def object_url(site: AdminSite, request: HttpRequest, row: Model) -> str | None:
@@ -83,4 +90,4 @@ def _links_of(admin: ModelAdmin[Any], row: Model) -> tuple[Link, str] | None:
         )
     except NoReverseMatch:  # an admin with addresses of its own
         return None
-    return Link(url, str(row)), history
+    return Link(url, name_of(row)), history

@@ -67,4 +67,4 @@ def _form_at(visit: Visit, point: Point) -> PastForm | None:
     if image is None:
         return None
     key = key_at(own, image)
-    return read_past_form(visit.admin, visit.request, key, point.moment, subject.viewer.masks)
+    return read_past_form(visit, key, point.moment, bound)

@@ -7,62 +7,46 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from django.core.exceptions import ValidationError
 from django.db.models import Field, ForeignKey, Model
 
+from bemi_orm.admin.hiding import hide
 from bemi_orm.admin.lines import DiffLine, Side
+from bemi_orm.admin.neighbours import visible_rows
 from bemi_orm.admin.pages import name_of
-from bemi_orm.masking import MASKED, Masks
+from bemi_orm.admin.viewer import Viewer
 
 Lines: TypeAlias = "tuple[DiffLine, ...]"
 Target: TypeAlias = "Field[Any, Any]"
 """The field that a foreign key points to; its model tells the table."""
 
 
-def with_names(groups: Iterable[tuple[type[Model] | None, Lines]], masks: Masks) -> list[Lines]:
+def with_names(groups: Iterable[tuple[type[Model] | None, Lines]], viewer: Viewer) -> list[Lines]:
     """Give the lines of diffs, each with the model that they are of, with `name (key)` for keys of live rows.
 
-    A row that is gone, and so has no name by now, is named by its key alone.
+    A row that is gone, and so has no name by now, is named by its key alone; so is one that the user may not
+    view.
     """
     groups = list(groups)
     wanted = defaultdict[Target, set[str]](set)
     for model, lines in groups:
         for line, target in _pointing(model, lines):
             wanted[target] |= {side.text for side in (line.old, line.new) if side.state == "value"}
-    names = {target: _names(target, keys, masks) for target, keys in wanted.items()}
+    names = {target: names_of(target, keys, viewer) for target, keys in wanted.items()}
     return [tuple(_named(model, lines, names)) for model, lines in groups]
 
 
-def hide(instance: Model, masks: Masks) -> None:
-    """Take the masked values out of an instance, so that no text or method of it gives them away."""
-    for field in instance._meta.concrete_fields:
-        if masks.hides(field):
-            setattr(instance, field.attname, None if field.is_relation else MASKED)
+def names_of(target: Target, keys: Iterable[object], viewer: Viewer) -> dict[str, str]:
+    """Give the texts of the live rows with these keys that the user may view, by their keys."""
+    rows = visible_rows(viewer, target.model, target.name, keys)
+    found = {str(getattr(row, target.attname)): row for row in rows}
+    hide(list(found.values()), viewer.masks)
+    return {key: name_of(row) for key, row in found.items()}
 
 
 def _pointing(model: type[Model] | None, lines: Lines) -> Iterator[tuple[DiffLine, Target]]:
     fields = () if model is None else model._meta.concrete_fields
     targets = {field.attname: field.target_field for field in fields if isinstance(field, ForeignKey)}
     return ((line, targets[line.field]) for line in lines if line.field in targets)
-
-
-def _names(target: Target, keys: set[str], masks: Masks) -> dict[str, str]:
-    rows = target.model._default_manager.filter(**{f"{target.name}__in": _valid(target, keys)})
-    found = {}
-    for row in rows:
-        key = str(getattr(row, target.attname))
-        hide(row, masks)
-        found[key] = f"{name_of(row)} ({key})"
-    return found
-
-
-def _valid(target: Target, keys: set[str]) -> Iterator[Any]:
-    """The key may have had another type when the change was stored."""
-    for key in keys:
-        try:
-            yield target.to_python(key)
-        except ValidationError:
-            continue
 
 
 def _named(
@@ -75,4 +59,6 @@ def _named(
 
 
 def _side(side: Side, known: Mapping[str, str]) -> Side:
-    return replace(side, text=known.get(side.text, side.text)) if side.state == "value" else side
+    if side.state != "value" or side.text not in known:
+        return side
+    return replace(side, text=f"{known[side.text]} ({side.text})")

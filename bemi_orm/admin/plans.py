@@ -76,7 +76,7 @@ class Obstacle:
 def step_rows(steps: Iterable[Step], viewer: Viewer) -> list[StepRow]:
     """Give the steps in their order, without those that only make room for others."""
     rows = [_step_row(step, viewer) for step in steps if not step.is_detour]
-    diffs = with_names(((step_model(row.step), row.lines) for row in rows), viewer.masks)
+    diffs = with_names(((step_model(row.step), row.lines) for row in rows), viewer)
     return [replace(row, lines=lines) for row, lines in zip(rows, diffs, strict=True)]
 
 

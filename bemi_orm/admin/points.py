@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from django.http import Http404
 from django.utils.formats import date_format, time_format
 from django.utils.timezone import is_naive, localtime, make_aware, now
+from django.utils.translation import gettext as _
 
 from bemi_orm.admin.subjects import change_by_id
 from bemi_orm.admin.viewer import Viewer
@@ -51,7 +52,11 @@ def read_point(text: str, viewer: Viewer) -> Point:
             raise Http404
         last = Change.objects.in_transaction(change).order_by("-id").first() or change
         return Point(text, last, aware(change.committed_at))
-    time = parse_moment(text, localtime(now()))
+    try:
+        time = parse_moment(text, localtime(now()))
+        localtime(_ceiling(time))
+    except OverflowError:
+        raise ValueError(_("%(text)s is too far away.") % {"text": text}) from None
     return Point(text, time, time)
 
 

@@ -18,9 +18,9 @@ from bemi_orm.admin.companions import companions
 from bemi_orm.admin.pages import HistoryAdmin, Visit, admin_url, name_of, render_page
 from bemi_orm.admin.paging import read_page
 from bemi_orm.admin.plans import obstacles, step_model, step_rows
-from bemi_orm.admin.reverting import take
+from bemi_orm.admin.reverting import MisfitError, still_fits, take, turn_back
 from bemi_orm.admin.rows import ChangeRow, change_rows
-from bemi_orm.admin.subjects import Subject, key_at, last_instance, was_visible
+from bemi_orm.admin.subjects import Subject, ensure_seen, key_at, last_instance, may_view_gone, was_visible
 from bemi_orm.admin.viewer import Viewer, viewer_of
 from bemi_orm.choices import Operation
 from bemi_orm.exceptions import RevertConflict
@@ -74,7 +74,7 @@ def deleted_page(admin: HistoryAdmin, request: HttpRequest) -> HttpResponse:
         page = read_page(gone, request.GET.get("p", ""), admin.bemi_page_size)
     except ValueError:
         raise Http404 from None
-    shown = [change for change in page.changes if _is_shown(admin, request, change, viewer)]
+    shown = [change for change in page.changes if _is_shown(admin, request, change)]
     return render_page(
         admin,
         request,
@@ -103,9 +103,16 @@ def restore_page(visit: Visit) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     with_it = companions(visit.subject, ending) if ending.operation == Operation.DELETE else []
-    plan = _plan(visit.subject, ending, form.cleaned_data, with_it)
+    try:
+        with still_fits():
+            plan = _plan(visit.subject, ending, form.cleaned_data, with_it)
+    except MisfitError as error:
+        return turn_back(visit, str(error))
     _ensure_allowed(visit, plan)
-    told = {"form": form, "plan": plan, "has_children": bool(with_it)}
+    is_stale = request.method == "POST" and asked.get("ending", str(ending.pk)) != str(ending.pk)
+    told = {"form": form, "plan": plan, "has_children": bool(with_it), "is_stale": is_stale}
+    if is_stale:
+        return _show(visit, told, plan.conflicts, status=409)
     if request.method != "POST" or "plan" in request.POST:  # other choices, to be looked at first
         return _show(visit, told, plan.conflicts)
     try:
@@ -114,14 +121,13 @@ def restore_page(visit: Visit) -> HttpResponse:
         return _show(visit, told, error.conflicts, status=409)
 
 
-def _is_shown(admin: HistoryAdmin, request: HttpRequest, ending: Change, viewer: Viewer) -> bool:
-    instance = last_instance(admin.model, ending, viewer)
-    return admin.has_view_or_change_permission(request, instance) and was_visible(admin, request, ending)
+def _is_shown(admin: HistoryAdmin, request: HttpRequest, ending: Change) -> bool:
+    return may_view_gone(admin, request, ending) and was_visible(admin, request, ending)
 
 
 def _gone_row(admin: HistoryAdmin, row: ChangeRow, viewer: Viewer) -> GoneRow:
     key = key_at(admin.model, row.change.before or row.change.after)
-    name = name_of(last_instance(admin.model, row.change, viewer))
+    name = name_of(last_instance(admin.model, row.change, viewer.masks))
     return GoneRow(name, admin_url(admin, "restore", key), admin_url(admin, "history", key), row)
 
 
@@ -138,6 +144,7 @@ def _plan(subject: Subject, ending: Change, wanted: dict[str, Any], with_it: lis
 
 
 def _ensure_allowed(visit: Visit, plan: RevertPlan) -> None:
+    ensure_seen(visit.subject.viewer, set(plan.changes))
     for step in plan.steps:
         model = step_model(step)
         if model not in visit.subject.parts and not _may_take(visit.request, step, model):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import DataError, IntegrityError, connections, transaction
+from django.db import DatabaseError, DataError, connections, transaction
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
@@ -17,10 +18,11 @@ from bemi_orm.admin.pages import Visit, name_of
 from bemi_orm.admin.plans import obstacles
 from bemi_orm.admin.points import Point, read_point
 from bemi_orm.admin.subjects import change_by_id
+from bemi_orm.conf import settings
 from bemi_orm.exceptions import BemiError, RevertConflict
 from bemi_orm.models import Change
 from bemi_orm.revert.plan import RevertPlan
-from bemi_orm.revert.refusals import refusal
+from bemi_orm.revert.refusals import is_refusal, refusal
 
 if TYPE_CHECKING:
     from bemi_orm.revert.settling import OnConflict
@@ -39,11 +41,15 @@ def revert_page(visit: Visit) -> HttpResponse:
         point = read_point(request.GET.get("to", ""), subject.viewer)
         bound = point.resolve()
     except (BemiError, ValueError) as error:
-        return _turn_back(visit, str(error))
+        return turn_back(visit, str(error))
     last = _last_shown(visit)
-    draft = draft_revert(visit, bound, last) if last else None
+    try:
+        with still_fits():
+            draft = draft_revert(visit, bound, last) if last else None
+    except MisfitError as error:
+        return turn_back(visit, str(error))
     if draft is None or not draft.plan or draft.is_of_whole_row:
-        return _turn_back(visit, _reason(draft))
+        return turn_back(visit, _reason(draft))
     form = RevertForm(draft, request.POST if request.method == "POST" else None)
     told = {"point": point, "draft": draft, "form": form, "last": last}
     if not form.is_valid():
@@ -52,6 +58,22 @@ def revert_page(visit: Visit) -> HttpResponse:
         return _carry_out(visit, point, draft, form)
     except RevertConflict as error:
         return _show(visit, told, error.conflicts, status=409)
+
+
+class MisfitError(ValueError):
+    """The values of then cannot be put into the table as it is now; trying again does not help."""
+
+
+@contextmanager
+def still_fits() -> Iterator[None]:
+    """Raise MisfitError where a plan cannot be made as columns have another type by now."""
+    try:
+        with transaction.atomic(using=settings.SOURCE_DATABASE):
+            yield
+    except DataError as error:
+        raise MisfitError(
+            _("The table has changed: what the object was does not fit into it any more.")
+        ) from error
 
 
 def take(plan: RevertPlan, on_conflict: OnConflict, log: Callable[[], object]) -> None:
@@ -64,7 +86,9 @@ def take(plan: RevertPlan, on_conflict: OnConflict, log: Callable[[], object]) -
             plan.apply(on_conflict)
             log()
             connections[plan.using].check_constraints()
-    except (IntegrityError, DataError) as error:
+    except DatabaseError as error:
+        if not is_refusal(error):
+            raise
         raise RevertConflict([refusal(error, None, plan.steps, {})]) from error
 
 
@@ -83,7 +107,8 @@ def _reason(draft: Draft | None) -> str:
     return _("There is nothing to revert: the object is as it was then.")
 
 
-def _turn_back(visit: Visit, reason: str) -> HttpResponseRedirect:
+def turn_back(visit: Visit, reason: str) -> HttpResponseRedirect:
+    """Lead back to the history, and say why."""
     messages.warning(visit.request, reason)
     return HttpResponseRedirect(visit.url("history"))
 
@@ -106,5 +131,6 @@ def _carry_out(visit: Visit, point: Point, draft: Draft, form: RevertForm) -> Ht
     message = _("Reverted %(fields)s to %(moment)s.") % told
     plan, on_conflict = draft.plan_for(names), form.cleaned_data["on_conflict"]
     take(plan, on_conflict, lambda: admin.log_change(request, instance, message))
-    messages.success(request, f"{message} {_('The history shows it in a moment.')}")
+    soon = _("The history shows it in a moment.")
+    messages.success(request, f"{message} {soon}")
     return HttpResponseRedirect(visit.url("change"))

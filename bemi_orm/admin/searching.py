@@ -22,6 +22,10 @@ MAX_KEYS: Final = 50
 """Under so many keys of recent contexts a value is looked up."""
 
 
+MAX_DEPTH: Final = 50
+"""So many keys a path of the context may have; JSON of any depth could not be built."""
+
+
 class SearchError(ValueError):
     """The text cannot be searched for; the message is for the user, trying again does not help."""
 
@@ -55,7 +59,7 @@ def _anywhere(text: str, viewer: Viewer) -> Q:
 
 def _in_context(path: str, value: str, viewer: Viewer) -> Q:
     keys = path.split(".")
-    if not all(keys):
+    if not all(keys) or len(keys) > MAX_DEPTH:
         raise SearchError(_("Type a key of the context, “=” and its value, such as user_id=7."))
     if viewer.masks.names_key(path):
         raise SearchError(_("%(key)s is masked, and cannot be searched for.") % {"key": path})

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 
+from bemi_orm.admin.neighbours import is_whole, may_view
 from bemi_orm.admin.viewer import Viewer, viewer_of
 from bemi_orm.choices import Operation
 from bemi_orm.exceptions import TimeTravelError
 from bemi_orm.history.keys import row_key
 from bemi_orm.history.moments import Before, Bound
 from bemi_orm.history.rowstates import until
+from bemi_orm.masking import Masks
 from bemi_orm.models import Change
 from bemi_orm.timetravel.travel import time_travel
 from bemi_orm.values.instances import instance_from
@@ -56,31 +58,53 @@ class Subject:
 
         since: look at all changes after it instead, as an undo of these needs them all.
         """
-        if not self.viewer.changes.query.where:
+        if self.viewer.sees_all:
             return
-        rows = self.changes(Change.objects.all()).order_by("-position", "-ordinal")
-        rows = rows.filter(until(to))[:1] if since is None else rows.exclude(until(since))
-        wanted = set(rows.values_list("pk", flat=True))
-        if wanted - set(self.viewer.changes.filter(pk__in=wanted).values_list("pk", flat=True)):
-            raise PermissionDenied
+        rows = [Change.objects.for_row(self.instance, part) for part in self.parts]
+        if since is None:  # each of its tables holds a part of the state
+            rows = [part.filter(until(to)).order_by("-position", "-ordinal")[:1] for part in rows]
+        else:
+            rows = [part.exclude(until(since)) for part in rows]
+        ensure_seen(self.viewer, {change for part in rows for change in part.values_list("pk", flat=True)})
 
 
 def find_subject(admin: ModelAdmin[Any], request: HttpRequest, key: str) -> Subject | None:
     """Find an object by its key, live or gone, that this user may see in this admin."""
     viewer = viewer_of(request)
+    viewer.site = admin.admin_site
     instance = admin.get_object(request, key)
     if instance is not None:
         return Subject(instance, viewer)
     ending = _ending(admin.model, key, viewer)
     if ending is None or not was_visible(admin, request, ending):
         return None
-    return Subject(last_instance(admin.model, ending, viewer), viewer, ending)
+    return Subject(last_instance(admin.model, ending, viewer.masks), viewer, ending)
 
 
-def last_instance(model: type[Model], ending: Change, viewer: Viewer) -> Model:
-    """Give a row that is gone as it was last, with what this user may not see masked."""
+def may_view_subject(admin: ModelAdmin[Any], request: HttpRequest, subject: Subject) -> bool:
+    """Whether the admin's permissions let the user view the object; one that is gone as it was last."""
+    if subject.ending is None:
+        return admin.has_view_or_change_permission(request, subject.instance)
+    return may_view_gone(admin, request, subject.ending)
+
+
+def may_view_gone(admin: ModelAdmin[Any], request: HttpRequest, ending: Change) -> bool:
+    """Do so for a row that is gone. Nothing is masked: a rule of the project may depend on any value."""
+    return may_view(admin, request, last_instance(admin.model, ending, Masks()))
+
+
+def ensure_seen(viewer: Viewer, changes: set[UUID]) -> None:
+    """Raise PermissionDenied where some of these changes, by their ids, are out of scope."""
+    if viewer.sees_all:
+        return
+    if changes - set(viewer.changes.filter(pk__in=changes).values_list("pk", flat=True)):
+        raise PermissionDenied
+
+
+def last_instance(model: type[Model], ending: Change, masks: Masks) -> Model:
+    """Give a row that is gone as it was last, with its masked values replaced."""
     image = ending.before if ending.operation == Operation.DELETE else ending.after
-    shown = viewer.masks.image(ending.schema, ending.table, image)
+    shown = masks.image(ending.schema, ending.table, image)
     own = cast(type[Model], model._meta.concrete_model)
     return instance_from(own, shown, change=ending, is_complete=ending.operation != Operation.DELETE)
 
@@ -90,7 +114,7 @@ def was_visible(admin: ModelAdmin[Any], request: HttpRequest, ending: Change) ->
 
     The admin's own `get_queryset` answers, inside `time_travel`; if that narrows nothing, nobody is asked.
     """
-    if _is_whole(admin.get_queryset(request)):
+    if is_whole(admin.get_queryset(request)):
         return True
     recall_permissions(request)
     moment = Before(ending) if ending.operation == Operation.DELETE else ending
@@ -120,11 +144,6 @@ def _ending(model: type[Model], key: str, viewer: Viewer) -> Change | None:
         return None
     gone = viewer.changes.for_model(own).of_gone_rows()
     return gone.filter(primary_key=text.text).order_by("-id").first() if text else None
-
-
-def _is_whole(rows: QuerySet[Any]) -> bool:
-    query = rows.query
-    return not (query.where or query.is_sliced or query.combinator or query.is_empty())
 
 
 def change_by_id(text: str, viewer: Viewer) -> Change | None:

@@ -14,12 +14,13 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
-from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import ManyToManyRel, Q
+from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 
 from bemi_orm.admin.lines import ContextLine, DiffLine, context_lines, diff_lines
 from bemi_orm.admin.naming import with_names
+from bemi_orm.admin.neighbours import may_view_model, without_hidden
 from bemi_orm.admin.pages import Visit, name_of
 from bemi_orm.admin.rows import ChangeRow, change_rows
 from bemi_orm.admin.subjects import Subject
@@ -95,20 +96,23 @@ def read_timeline(visit: Visit, *, place: str = "", related: bool = False) -> Ti
     Raises Http404 for a place that is none.
     """
     subject, size = visit.subject, visit.admin.bemi_page_size
-    changes = related_changes(visit.request, subject) if related else subject.changes()
+    changes = related_changes(subject) if related else subject.changes()
     found = list(changes.filter(_read_place(place)).order_by("-position", "-ordinal")[: size + 1])
     page = found[:size]
     older = f"{page[-1].position}.{page[-1].ordinal}" if len(found) > size else ""
+    own = {locate(part).table for part in subject.parts}
+    seen = without_hidden((change for change in page if change.table not in own), subject.viewer)
+    page = [change for change in page if change.table in own or change in seen]
     messages = _log_messages(subject, page)
     by_transaction = groupby(_items(subject, page), lambda item: item.row.change.position)
     entries = (Entry(tuple(items), messages.get(position, ())) for position, items in by_transaction)
     return Timeline(tuple(entries), older, not place)
 
 
-def related_changes(request: HttpRequest, subject: Subject) -> ChangeQuerySet[Change]:
+def related_changes(subject: Subject) -> ChangeQuerySet[Change]:
     """Give the object's changes, and those of links and children whose models the user may see."""
     changes = subject.viewer.changes.for_instance(subject.instance, m2m=True, related=True)
-    hidden = [locate(model).table for model in _hidden_models(request, subject)]
+    hidden = [locate(model).table for model in _hidden_models(subject)]
     return subject.changes() | changes.exclude(table__in=hidden)
 
 
@@ -133,25 +137,23 @@ def _items(subject: Subject, page: list[Change]) -> Iterator[Item]:
     masks = subject.viewer.masks
     own = {locate(part).table for part in subject.parts}
     rows = change_rows(page, subject.viewer)
-    diffs = with_names(((row.change.row_model, diff_lines(row.change, masks)) for row in rows), masks)
+    diffs = with_names(
+        ((row.change.row_model, diff_lines(row.change, masks)) for row in rows), subject.viewer
+    )
     for row, lines in zip(rows, diffs, strict=True):
         yield Item(row, lines, context_lines(row.change.context, masks), row.change.table in own)
 
 
-def _hidden_models(request: HttpRequest, subject: Subject) -> Iterator[type[Any]]:
-    """Links that Django made by itself are part of the object; rows of other models ask for a permission."""
+def _hidden_models(subject: Subject) -> Iterator[type[Any]]:
+    """Rows of other models ask for a permission; so do links that are a field of another model's form."""
     for relation in type(subject.instance)._meta.get_fields(include_hidden=True):
         model: Any = getattr(relation, "through", None) or (relation.auto_created and relation.related_model)
-        if not isinstance(model, type) or model._meta.auto_created or model in subject.parts:  # type: ignore[attr-defined]
+        if not isinstance(model, type) or model in subject.parts:
             continue
-        if not _may_view(request, model):
-            yield model
-
-
-def _may_view(request: HttpRequest, model: type[Any]) -> bool:
-    options = model._meta
-    names = (f"{options.app_label}.{verb}_{options.model_name}" for verb in ("view", "change"))
-    return any(map(request.user.has_perm, names))
+        shown: Any = relation.related_model if isinstance(relation, ManyToManyRel) else model
+        if shown._meta.auto_created or may_view_model(subject.viewer, shown):
+            continue
+        yield model
 
 
 def _log_messages(subject: Subject, page: list[Change]) -> dict[int, tuple[str, ...]]:

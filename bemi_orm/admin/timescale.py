@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 from bemi_orm.facets import Unit
 from bemi_orm.periods import parse_period
 
@@ -48,7 +50,10 @@ def time_scale(period: str, now: datetime) -> TimeScale:
     """
     span = parse_period(period)
     if not timedelta() < span <= MAX_SPAN:
-        raise ValueError(f"{period!r} is not between a minute and {MAX_SPAN.days} days")
+        raise ValueError(
+            _("%(period)r is not between a minute and %(days)d days")
+            % {"period": period, "days": MAX_SPAN.days}
+        )
     unit = next(unit for longest, unit in _UNITS if span <= longest)
     start = (now.astimezone(UTC) - span).astimezone(now.tzinfo)
     return TimeScale(unit, _begin_of(unit, start), now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from django.utils.functional import cached_property
 
@@ -11,6 +11,7 @@ from bemi_orm.conf import settings
 from bemi_orm.models import Change
 
 if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
     from django.http import HttpRequest
 
     from bemi_orm.querysets import ChangeQuerySet
@@ -24,13 +25,16 @@ _ATTRIBUTE: Final = "_bemi_viewer"
 class Viewer:
     """A user, with the rules of `BEMI_ACCESS` and `BEMI_MASKED` as they hold for this request.
 
+    site: whose pages they look at, where other objects are shown beside the one that a page is about.
     sees_all: whether the scope leaves out nothing.
     user_path: where the context names the user, as `request.user`; None where that is masked.
     """
 
-    def __init__(self, user: Any) -> None:
-        rules = access()
-        self.user = user
+    site: AdminSite | None = None
+
+    def __init__(self, request: HttpRequest) -> None:
+        rules, user = access(), request.user
+        self.request = request
         self.masks = rules.masked(user)
         self.changes: ChangeQuerySet[Change] = rules.scope(user, Change.objects.desc())
         self.sees_all = not self.changes.query.where
@@ -52,6 +56,6 @@ def viewer_of(request: HttpRequest) -> Viewer:
     """Give the viewer that a request has; the rules are asked once."""
     viewer = getattr(request, _ATTRIBUTE, None)
     if viewer is None:
-        viewer = Viewer(request.user)
+        viewer = Viewer(request)
         setattr(request, _ATTRIBUTE, viewer)
     return cast(Viewer, viewer)

@@ -34,6 +34,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "changes",
+                "verbose_name": "change",
+                "verbose_name_plural": "changes",
                 "ordering": ["id"],
                 "managed": False,
                 "default_permissions": ("view",),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
+from importlib.util import find_spec
+from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -14,6 +18,7 @@ MISSING = (
     else "no chromium and chromedriver; Debian's packages of these names have them"
 )
 POLICY = "default-src 'self'"
+OURS = "{include: [['#content']], exclude: [['#toolbar']]}"  # the search box is Django's
 
 
 def strict_policy(get_response):
@@ -93,6 +98,37 @@ class Browser:
     def overflow(self):
         """Give by how many pixels the page is wider than the window."""
         return self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    def speak(self, language):
+        """Ask for pages in this language from now on."""
+        self.driver.add_cookie({"name": "django_language", "value": language, "path": "/"})
+
+    def reset(self):
+        """Forget who is logged in, and go back to how it was at first."""
+        self.set_script(is_on=True)
+        self.ignore_policy(is_on=False)
+        self.driver.implicitly_wait(0)
+        self.driver.delete_all_cookies()
+        self.driver.get("about:blank")
+        self.look()
+
+    def picture(self):
+        """Give what is in sight as a WebP file."""
+        command = ("Page.captureScreenshot", {"format": "webp", "quality": 60})
+        return base64.b64decode(self.driver.execute_cdp_cmd(*command)["data"])
+
+    def faults(self):
+        """Give what assistive technology would stumble over on this page, all of it unfolded; by axe-core."""
+        [script] = (
+            Path(place) / "axe.min.js" for place in find_spec("axe_core_python").submodule_search_locations
+        )
+        self.run("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        self.run(script.read_text())
+        found = self.driver.execute_async_script(
+            f"const done = arguments[arguments.length - 1];axe.run({OURS}).then(done)"
+        )
+        faults = {(each["id"], node["html"][:200]) for each in found["violations"] for node in each["nodes"]}
+        return json.dumps(sorted(faults), indent=1) if faults else ""
 
     def _tell(self, command, **arguments):
         self.driver.execute_cdp_cmd(command, arguments)

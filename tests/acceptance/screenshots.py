@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/admin.md anew: `python -m pytest tests/acceptance/screenshots.py`.
+"""Draws the pictures of the admin in docs/images anew: `python -m pytest tests/acceptance/screenshots.py`.
 
 It is no test, and pytest does not collect it by itself.
 """
@@ -12,8 +12,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils.timezone import now
 
+from bemi_orm import context
 from tests.integration.admin_rig import ACTIVITY, LIST, client_of
+from tests.integration.history_site import address
 from tests.integration.rows import store
+from tests.integration.travels import Trail
+from tests.todos.models import Tag, Todo, TodoList
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 TASKS = ("Buy milk", "Call Zoë", "Read the news", "Write a letter")
@@ -65,18 +69,64 @@ def request_of(user, key, chance):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_draw(chrome, strict_server):
+def test_draw_the_trail(chrome, strict_server):
     chrome.log_in(strict_server, client_of(User.objects.create_superuser("carol")))
     pages = {"changes": LIST, "change": f"{LIST}{fill()}/change/", "activity": ACTIVITY}
     for name, path in pages.items():
-        for look, width, height in (("desktop", 1280, 900), ("phone", 390, 844)):
-            draw(chrome, strict_server + path, f"admin-{name}-{look}.png", width=width, height=height)
-    draw(chrome, strict_server + ACTIVITY, "admin-activity-dark.png", width=1280, height=900, is_dark=True)
+        draw(chrome, strict_server + path, f"admin-{name}")
+    chrome.reset()
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE changes")
 
 
-def draw(chrome, url, name, **look):
-    chrome.look(**look)
-    chrome.get(url)
-    chrome.driver.save_screenshot(str(FOLDER / name))
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.urls("tests.integration.history_site")
+def test_draw_the_history_of_an_object(chrome, strict_server, settings):
+    trail = Trail(settings)
+    trail.open()
+    try:
+        user = User.objects.create_superuser("carol")
+        pages = tell_a_story(trail, user)
+        chrome.log_in(strict_server, client_of(user))
+        for name, path in pages.items():
+            draw(chrome, strict_server + path, f"history-{name}")
+        chrome.speak("ar")
+        draw(chrome, strict_server + pages["timeline"], "history-rtl", is_dark=True)
+    finally:
+        chrome.reset()
+        trail.close()
+
+
+def tell_a_story(trail, user):
+    """Let two people change a todo, and one delete its list; give the addresses of the pages that show it."""
+    other = User.objects.create_user("alice")
+    home = TodoList.objects.create(name="Home")
+    with context(user_id=user.pk, method="POST", path="/todos/"):
+        todo = Todo.objects.create(list=home, task="Buy milk", price="1.20")
+        todo.tags.add(Tag.objects.create(code="shop"))
+    for who, task, price in ((other, "Buy oat milk", "1.20"), (user, "Buy two oat milks", "3.80")):
+        with context(user_id=who.pk, method="PATCH", path=f"/todos/{todo.pk}/"):
+            todo.task, todo.price = task, price
+            todo.save()
+    with context(user_id=other.pk, method="POST", path="/lists/2/delete/"):
+        gone = TodoList.objects.create(name="Holidays")
+        Todo.objects.create(list=gone, task="Book a train")
+        key = gone.pk
+        gone.delete()
+    trail.drain()
+    first, second, _ = (str(change.pk) for change in todo.bemi_history())
+    return {
+        "timeline": address("todos_todo_history", todo.pk),
+        "compare": address("todos_todo_history_compare", todo.pk, **{"from": first, "to": second}),
+        "as-of": address("todos_todo_history_as_of", todo.pk, at=first),
+        "revert": address("todos_todo_history_revert", todo.pk, to=first),
+        "deleted": address("todos_todolist_deleted"),
+        "restore": address("todos_todolist_restore", key),
+    }
+
+
+def draw(chrome, url, name, *, is_dark=False):
+    for look, width, height in (("desktop", 1280, 900), ("phone", 390, 844)):
+        chrome.look(width=width, height=height, is_dark=is_dark)
+        chrome.get(url)
+        (FOLDER / f"{name}-{look}.webp").write_bytes(chrome.picture())

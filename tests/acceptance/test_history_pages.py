@@ -19,26 +19,23 @@ pytestmark = [
 EVIL = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>\"'><b>{{ 7 }}"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    browser = chromium.Browser()
-    browser.driver.implicitly_wait(20)  # seconds for the page after a click
-    yield browser
-    browser.quit()
+@pytest.fixture
+def browser(chrome):
+    chrome.driver.implicitly_wait(20)  # seconds for the page after a click
+    yield chrome
+    chrome.reset()
 
 
 @pytest.fixture
-def site(settings, live_server, browser, client):
+def site(settings, strict_server, browser, client):
     """A list that was deleted and one that is there, whose every text is hostile; and their addresses."""
-    settings.MIDDLEWARE = ["tests.acceptance.browser.strict_policy", *settings.MIDDLEWARE]
     trail = Trail(settings)
     trail.open()
     boss = User.objects.create_superuser(f"boss {EVIL}"[:150], "boss@example.org", "secret")
     with context(user_id=boss.pk, path=EVIL, method=EVIL, **{EVIL: {EVIL: EVIL}}):
-        site = Site(live_server.url, trail)
+        site = Site(strict_server, trail)
     client.force_login(boss)
-    browser.log_in(live_server.url, client)
-    browser.look()
+    browser.log_in(strict_server, client)
     yield site
     trail.close()
 
@@ -79,8 +76,8 @@ class Site:
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_hostile_texts_are_only_shown_and_pages_fit_a_phone(site, browser, settings, language):
-    settings.LANGUAGE_CODE = language
+def test_hostile_texts_are_only_shown_and_pages_fit_a_phone(site, browser, language):
+    browser.speak(language)
     for name, url in site.pages().items():
         for width in (1280, 390):
             browser.look(width=width, is_dark=width == 390)
@@ -98,6 +95,15 @@ def test_hostile_texts_are_only_shown_and_pages_fit_a_phone(site, browser, setti
     browser.run("document.querySelectorAll('details').forEach(part => { part.open = true })")
     assert browser.overflow() == 0
     assert browser.problems() == []
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_assistive_technology_finds_names_tables_and_contrast(site, browser, is_dark):
+    browser.look(is_dark=is_dark)
+    for name, url in site.pages().items():
+        if name != "list":  # that is Django's
+            browser.get(url)
+            assert not browser.faults(), name
 
 
 def test_two_moments_are_chosen_and_compared_by_the_keyboard(site, browser):

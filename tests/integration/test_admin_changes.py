@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test import RequestFactory
 from django.utils.timezone import now
 
 from bemi_orm import Change
@@ -255,7 +256,9 @@ def test_search_by_key_and_by_context():
 
 def test_p20_each_way_to_narrow_reaches_an_index():
     touch(context={"user_id": 7})
-    viewer = Viewer(User.objects.create_superuser("root"))
+    request = RequestFactory().get(LIST)
+    request.user = User.objects.create_superuser("root")
+    viewer = Viewer(request)
     changes = viewer.changes
     table = TableFilter.narrow(None, changes, "nope", None)
     everything = [
