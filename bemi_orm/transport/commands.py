@@ -1,34 +1,55 @@
 """Management commands: what they write carries the command's name and the user of the operating system.
 
-Django has no signal for commands, and is not patched here: the words that the process was started with say
-which command it runs. A command called from code (`call_command`) has the context of that code.
+Django has no signal for commands, so `BaseCommand.execute` is wrapped: both `manage.py NAME` and
+`call_command()` go by it. Where a request, a task or another command is running already, that is what
+explains the writes, and nothing is added.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
+
+from django.core.management import BaseCommand
 
 from bemi_orm.conf import Settings, settings
 from bemi_orm.exceptions import ConfigurationError
-from bemi_orm.transport.scope import context
+from bemi_orm.transport.scope import context, is_explained_by
 
-PROGRAMS: Final = frozenset({"manage.py", "django-admin"})
+COMMAND_KEY: Final = "command"
+
+_MARK: Final = "_bemi_original"
 
 
-def start_command_scope(argv: Sequence[str]) -> None:
-    """Start the scope of the process's command, which lasts as long as its main thread.
+def install() -> None:
+    """Give commands their scopes from now on; calling it again changes nothing."""
+    original = BaseCommand.execute
+    if hasattr(original, _MARK):
+        return
 
-    Nothing happens in other processes, such as a web server's, and for `BEMI_COMMANDS_WITHOUT_CONTEXT`.
+    @functools.wraps(original)
+    def execute(command: BaseCommand, /, *args: Any, **options: Any) -> Any:
+        name = command_name(command)
+        if is_explained_by(COMMAND_KEY, "task_name") or name in _commands_without_context():
+            return original(command, *args, **options)
+        with context(command=name, os_user=_os_user()):
+            return original(command, *args, **options)
 
-    argv: `sys.argv`.
+    setattr(execute, _MARK, original)
+    BaseCommand.execute = execute  # type: ignore[method-assign, assignment]
+
+
+def command_name(command: BaseCommand) -> str:
+    """Give the name by which a command is called: that of its module, wherever it was found.
+
+    A command that is not such a module's, but an object of the project's, is named by its class.
     """
-    name = _command_name(argv)
-    if name is not None and name not in _commands_without_context():
-        context(command=name, os_user=_os_user())
+    kind = type(command)
+    package, _, name = kind.__module__.rpartition(".")
+    return name if package.endswith("management.commands") else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _commands_without_context() -> Sequence[str]:
@@ -36,15 +57,6 @@ def _commands_without_context() -> Sequence[str]:
         return settings.COMMANDS_WITHOUT_CONTEXT
     except ConfigurationError:  # `manage.py check` reports it, and must be able to start
         return Settings.COMMANDS_WITHOUT_CONTEXT
-
-
-def _command_name(argv: Sequence[str]) -> str | None:
-    """Give the word after `manage.py`, `django-admin` or `python -m django`; arguments may be secrets."""
-    if len(argv) < 2 or argv[1].startswith("-"):
-        return None
-    program = PurePath(argv[0])
-    is_django = program.name in PROGRAMS or program.parts[-2:] == ("django", "__main__.py")
-    return argv[1] if is_django else None
 
 
 def _os_user() -> str:

@@ -39,21 +39,35 @@ def is_in_pipeline(cursor: Any) -> bool:
     return is_psycopg3 and cursor.connection.pgconn.pipeline_status != 0
 
 
-def can_share_round_trip(cursor: Any, many: bool) -> bool:
+def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
     """Tell whether the driver sends a text of two statements as it is.
 
-    psycopg 3 does so only in the simple query protocol, that is with client-side binding and outside of
-    pipelines, and its `executemany` would return a result per statement. psycopg2 always does.
+    psycopg 3 does so only in the simple query protocol: with client-side binding, or without parameters and
+    preparing, and outside of pipelines. Its `executemany` would return a result per statement. psycopg2
+    always does.
     """
     if not is_psycopg3:
         return True
-    return isinstance(cursor, CLIENT_BINDING_CURSORS) and not many and not is_in_pipeline(cursor)
+    if many or is_in_pipeline(cursor):
+        return False
+    is_plain = params is None and cursor.connection.prepare_threshold is None
+    return is_plain or isinstance(cursor, CLIENT_BINDING_CURSORS)
 
 
-def skip_message_result(cursor: Any) -> None:
-    """Step on to the result of the project's statement; psycopg2 keeps only the last one anyway."""
-    if is_psycopg3:
+def drop_message_result(cursor: Any, index: int) -> None:
+    """Take the message's result out of those of the text; psycopg2 keeps only the last one anyway.
+
+    index: its place among them. psycopg 3 offers to step over a result, not to remove it: should its list be
+    elsewhere one day, a message that comes first is still stepped over.
+    """
+    if not is_psycopg3:
+        return
+    if index == 0:
         cursor.nextset()
+    results = getattr(cursor, "_results", ())
+    if isinstance(results, list) and index < len(results):
+        del results[index]
+        cursor._iresult = 0
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:

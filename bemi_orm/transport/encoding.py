@@ -69,14 +69,29 @@ def _encode_each(context: Mapping[str, Any], max_bytes: int) -> str:
     values: dict[str, str] = {}
     replaced: list[str] = []
     for key, value in context.items():
-        name = _UNSTORABLE.sub("\ufffd", str(key))
+        key_text = _key_text(key)
+        name = _UNSTORABLE.sub("\ufffd", key_text)
         values[name], is_replaced = _encode_value(value)
-        if is_replaced or name != str(key):
+        if is_replaced or name != key_text:
             replaced.append(name)
     if replaced:
         values[REPLACED_KEY] = _dumps(replaced)
-        counters.count(counters.CHARACTERS_REPLACED, ", ".join(replaced))
+        counters.count(counters.CHARACTERS_REPLACED, "characters that jsonb cannot hold")
     return _fit(values, max_bytes)
+
+
+def _key_text(key: Any) -> str:
+    """A key as the encoder itself writes it, where it takes it."""
+    if isinstance(key, str):
+        return key
+    try:
+        if key is None or isinstance(key, int) or (isinstance(key, float) and math.isfinite(key)):
+            return _dumps(key)
+        with building():
+            return str(key)
+    except Exception as error:
+        counters.count_error(counters.VALUE_DROPPED, error)
+        return f"[{type(key).__qualname__}: {type(error).__name__}]"
 
 
 def _encode_value(value: Any) -> tuple[str, bool]:
@@ -110,7 +125,7 @@ class _Plainer:
         self._around.append(id(value))
         try:
             if isinstance(value, Mapping):
-                return {self._text(str(key)): self(item) for key, item in value.items()}
+                return {self._text(_key_text(key)): self(item) for key, item in value.items()}
             if isinstance(value, list | tuple):
                 return [self(item) for item in value]
             return self(_Encoder().default(value))

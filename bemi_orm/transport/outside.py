@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.util import find_spec
 
-from bemi_orm.transport.commands import start_command_scope
+from bemi_orm.transport import commands
 
 
-def install_outside_requests(argv: Sequence[str]) -> None:
-    """Start the command's scope, and hook into Celery and `django.tasks`.
-
-    argv: `sys.argv`.
-    """
+def install_outside_requests() -> None:
+    """Hook into management commands, Celery and `django.tasks`; calling it again changes nothing."""
+    commands.install()
     if find_spec("celery"):
         from bemi_orm.transport import celery
 
@@ -21,4 +18,3 @@ def install_outside_requests(argv: Sequence[str]) -> None:
         from bemi_orm.transport import tasks
 
         tasks.install()
-    start_command_scope(argv)

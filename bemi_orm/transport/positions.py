@@ -2,19 +2,22 @@
 
 The server counts from the start of what it was sent, and libpq shows the line by that. The message stands on
 lines of its own, so that the line which is shown is the project's; here its number and the position are put
-right. psycopg2 reads `diag.statement_position` from the server's answer: that alone cannot be.
+right. Both drivers read `diag.statement_position` from the server's answer: it is moved where they read it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import DatabaseError
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+if is_psycopg3:
+    from bemi_orm.transport.psycopg3errors import move_position
+else:
+    from bemi_orm.transport.psycopg2errors import move_position
 
 _LINE: Final = re.compile(r"^LINE (\d+):(.*\n *)(?=\^)", re.MULTILINE)
 
@@ -31,20 +34,11 @@ class Insertion:
     lines: int = 1
 
 
-@contextmanager
-def pointing_into_statement(*insertions: Insertion) -> Iterator[None]:
-    """Correct the errors of the text that is executed inside: Django's, and the driver's that it came from.
+def point_into_statement(error: DatabaseError, *insertions: Insertion) -> None:
+    """Correct an error of a longer text: Django's, and the driver's that it came from.
 
     insertions: what was put into the project's statement, in the order of the text.
     """
-    try:
-        yield
-    except DatabaseError as error:
-        _correct(error, insertions)
-        raise
-
-
-def _correct(error: BaseException, insertions: tuple[Insertion, ...]) -> None:
     cause: Any = error.__cause__
     position = int(getattr(getattr(cause, "diag", None), "statement_position", None) or 0)
     before = [insertion for insertion in insertions if insertion.start + insertion.length < position]
@@ -53,10 +47,8 @@ def _correct(error: BaseException, insertions: tuple[Insertion, ...]) -> None:
     lines = sum(insertion.lines for insertion in before)
     for each in (error, cause):
         each.args = tuple(_renumber(arg, lines) if isinstance(arg, str) else arg for arg in each.args)
-    if is_psycopg3:
-        shifted = position - sum(insertion.length for insertion in before)
-        cause._info = _MovedResult(cause._info, shifted)
-    else:
+    move_position(cause, position - sum(insertion.length for insertion in before))
+    if not is_psycopg3:  # there the text is an attribute, too
         cause.__setstate__({"pgerror": _renumber(cause.pgerror, lines), "pgcode": cause.pgcode})
 
 
@@ -67,23 +59,3 @@ def _renumber(text: str, lines: int) -> str:
         return f"LINE {number}:{rest}"
 
     return _LINE.sub(renumber, text, count=1)
-
-
-class _MovedResult:
-    """A failed result of psycopg 3 with another position; all else is the result's own."""
-
-    def __init__(self, result: Any, position: int) -> None:
-        self._result = result
-        self._position = position
-
-    def error_field(self, field: int) -> bytes | None:
-        """Give a field of the server's error report."""
-        from psycopg.pq import DiagnosticField
-
-        if field == DiagnosticField.STATEMENT_POSITION:
-            return str(self._position).encode()
-        value: bytes | None = self._result.error_field(field)
-        return value
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._result, name)

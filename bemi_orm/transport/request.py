@@ -37,6 +37,17 @@ def default_request_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+def call_context_function(request: HttpRequest) -> dict[str, Any]:
+    """Give what `BEMI_CONTEXT_FUNCTION` gives for a request, called afresh.
+
+    Raises what it raises, and TypeError where it does not return a dict.
+    """
+    data = _load(settings.CONTEXT_FUNCTION)(request)
+    if not isinstance(data, Mapping):
+        raise TypeError(f"BEMI_CONTEXT_FUNCTION must return a dict, not {type(data).__name__}")
+    return dict(data)
+
+
 class RequestContext:
     """Calls `BEMI_CONTEXT_FUNCTION` for one request at the first need, and again if its user has changed.
 
@@ -61,7 +72,7 @@ class RequestContext:
         self._data = None
         try:
             with building():
-                data = _checked(_load(settings.CONTEXT_FUNCTION)(self._request))
+                data = call_context_function(self._request)
             self._user = getattr(self._request, "user", None)
             self._user_pk = _pk_if_loaded(self._user)
         except Exception as error:
@@ -79,12 +90,6 @@ class RequestContext:
 def _load(path: str) -> Callable[[HttpRequest], Any]:
     function: Callable[[HttpRequest], Any] = import_string(path)
     return function
-
-
-def _checked(data: object) -> dict[str, Any]:
-    if not isinstance(data, Mapping):
-        raise TypeError(f"BEMI_CONTEXT_FUNCTION must return a dict, not {type(data).__name__}")
-    return dict(data)
 
 
 def _pk_if_loaded(user: Any) -> Any:

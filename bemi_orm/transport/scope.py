@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
@@ -54,6 +54,12 @@ def running_scope() -> Scope | None:
     return _running.get()
 
 
+def is_explained_by(*keys: str) -> bool:
+    """Tell whether a request or a task's caller is asked for the context, or it has one of the keys."""
+    scope = _running.get()
+    return scope is not None and (scope.source is not None or not scope.data.keys().isdisjoint(keys))
+
+
 def current_context() -> dict[str, Any]:
     """Give a copy of the context that a write would carry now; empty outside of any scope.
 
@@ -61,6 +67,17 @@ def current_context() -> dict[str, Any]:
     """
     scope = _running.get()
     return scope.resolve() if scope else {}
+
+
+def replace_context(data: Mapping[str, Any]) -> Token[Scope | None]:
+    """Let the running scope carry these keys alone, to its end; returns what `restore_scope` takes."""
+    running = _running.get()
+    return _running.set(replace(running, data=data, source=None) if running else Scope(data))
+
+
+def restore_scope(token: Token[Scope | None]) -> None:
+    """Undo `replace_context`, in the thread or task that called it."""
+    _running.reset(token)
 
 
 class context:  # noqa: N801 - used as a statement, as are contextlib's own

@@ -40,11 +40,13 @@ class Write:
 
     position: index of its first character.
     may_lead: a message may stand before the whole text, as no statement there is about transactions.
+    before: how many statements of the text come before it.
     may_commit: CALL and DO can end the transaction themselves, but only if they are sent alone.
     """
 
     position: int
     may_lead: bool
+    before: int = 0
     may_commit: bool = False
 
 
@@ -71,9 +73,10 @@ def _find(sql: str) -> Write | None:
     if _WRITE_WORD.search(sql) is None:  # spares most reads the scan
         return None
     may_lead = True
-    for statement in _split(tokenize(sql)):
+    for before, statement in enumerate(_split(tokenize(sql))):
         if _writes(statement):
-            return Write(statement.tokens[0].position, may_lead, statement.word(0) in PROCEDURE_VERBS)
+            may_commit = statement.word(0) in PROCEDURE_VERBS
+            return Write(statement.tokens[0].position, may_lead, before, may_commit)
         may_lead &= statement.word(0) not in TRANSACTION_VERBS
     return None
 

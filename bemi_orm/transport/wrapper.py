@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from bemi_orm.exceptions import ConfigurationError
@@ -21,7 +21,7 @@ from bemi_orm.transport import drivers
 from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
 from bemi_orm.transport.message import NO_OTHER_CONTEXT, build_message, without_message
-from bemi_orm.transport.positions import Insertion, pointing_into_statement
+from bemi_orm.transport.positions import Insertion, point_into_statement
 from bemi_orm.transport.scope import Scope, running_scope
 from bemi_orm.transport.statements import Write, find_write
 
@@ -42,7 +42,8 @@ def install_on_connection(sender: object, connection: BaseDatabaseWrapper, **kwa
     """Make a PostgreSQL connection send contexts, once; a receiver of `connection_created`."""
     if connection.vendor != "postgresql":
         return
-    if any(isinstance(wrapper, ContextSender) for wrapper in connection.execute_wrappers):
+    if sender := _sender_of(connection):
+        sender.note_new_session()
         return
     connection.execute_wrappers.insert(0, ContextSender())  # the end is popped by `execute_wrapper()`
     _show_statements_without_message(connection)
@@ -68,18 +69,18 @@ def emit_context(using: str | None = None) -> None:
     message = build_message(running_scope(), None)
     connection.validate_no_broken_transaction()
     _send_alone(connection, message)
-    for wrapper in connection.execute_wrappers:
-        if isinstance(wrapper, ContextSender):
-            wrapper.note_sent(connection)
+    if sender := _sender_of(connection):
+        sender.note_sent(connection)
 
 
 class ContextSender:
     """The execute wrapper of one connection."""
 
-    __slots__ = ("_sent_in",)
+    __slots__ = ("_is_on_primary", "_sent_in")
 
     def __init__(self) -> None:
         self._sent_in: object = None
+        self._is_on_primary = False  # not known yet; what a primary is it stays, to the session's end
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
@@ -91,11 +92,15 @@ class ContextSender:
             plan = self._plan(scope, sql, context["connection"], context["cursor"].cursor)
         if plan is None:
             return execute(sql, params, many, context)
-        if drivers.can_share_round_trip(context["cursor"].cursor, many):
+        if drivers.can_share_round_trip(context["cursor"].cursor, params, many):
             return _execute_with_message(plan, execute, params, many, context)
         with _transaction(context["connection"], context["cursor"].cursor):
             _send_alone(context["connection"], plan.message)
             return _execute_after_message(plan, execute, params, many, context)
+
+    def note_new_session(self) -> None:
+        """Forget what was true of the session before."""
+        self._is_on_primary = False
 
     def note_sent(self, connection: BaseDatabaseWrapper) -> None:
         """Remember that the connection's present transaction has a message."""
@@ -120,12 +125,20 @@ class ContextSender:
     def _is_due(
         self, scope: Scope | None, write: Write, connection: BaseDatabaseWrapper, cursor: Any
     ) -> bool:
-        if connection.needs_rollback or drivers.is_named(cursor) or drivers.is_on_standby(connection):
+        if connection.needs_rollback or drivers.is_named(cursor) or not self._may_write(connection):
             return False  # the statement fails by itself, with its own error, or is a read
         if scope is None and self._sent_in is not _transaction_of(connection):
             self._sent_in = None  # nothing to inherit from: no message is as good as an empty one
             return False
         return not write.may_commit or drivers.is_in_transaction(connection)
+
+    def _may_write(self, connection: BaseDatabaseWrapper) -> bool:
+        self._is_on_primary = self._is_on_primary or not drivers.is_on_standby(connection)
+        return self._is_on_primary
+
+
+def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
+    return next((each for each in connection.execute_wrappers if isinstance(each, ContextSender)), None)
 
 
 def _execute_with_message(
@@ -133,18 +146,23 @@ def _execute_with_message(
 ) -> Any:
     start = 0 if plan.write.may_lead else plan.write.position
     text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{plan.message}{plan.sql[start:]}"
-    with pointing_into_statement(_GUARD, Insertion(len(NO_OTHER_CONTEXT) + start, len(plan.message))):
+    try:
         result = execute(text, params, many, context)
-    if plan.write.may_lead:  # else the cursor stands on the first result of the project's, as it should
-        drivers.skip_message_result(context["cursor"].cursor)
+    except DatabaseError as error:
+        point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(plan.message)))
+        raise
+    drivers.drop_message_result(context["cursor"].cursor, 0 if plan.write.may_lead else plan.write.before)
     return result
 
 
 def _execute_after_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    with pointing_into_statement(_GUARD):
+    try:
         return execute(f"{NO_OTHER_CONTEXT}{plan.sql}", params, many, context)
+    except DatabaseError as error:
+        point_into_statement(error, _GUARD)
+        raise
 
 
 def _transaction_of(connection: BaseDatabaseWrapper) -> object:

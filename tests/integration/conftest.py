@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.context_log import ContextLog
+from tests.integration.travels import Trail
 
 
 @pytest.fixture
@@ -11,3 +12,12 @@ def log():
     log = ContextLog()
     yield log
     log.close()
+
+
+@pytest.fixture
+def trail(transactional_db, settings):
+    """The test database as a tracked one, with `changes` beside its tables."""
+    trail = Trail(settings)
+    trail.open()
+    yield trail
+    trail.close()

@@ -3,11 +3,16 @@
 import asyncio
 import contextlib
 
-from django.contrib.auth import authenticate, login
+from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
+from django.utils.decorators import async_only_middleware
+from rest_framework.authentication import SessionAuthentication, TokenAuthentication
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from bemi_orm.transport.request import default_request_context
 from bemi_orm.transport.scope import context, current_context
@@ -43,6 +48,38 @@ def log_in(request):
     login(request, authenticate(request, username="ann", password="secret"))
     Tag.objects.create(code="after")
     return HttpResponse()
+
+
+def log_out(request):
+    Tag.objects.create(code="before")
+    logout(request)
+    Tag.objects.create(code="after")
+    return HttpResponse()
+
+
+def write_and_commit(request):
+    """Under `ATOMIC_REQUESTS` the callback runs when the view has returned."""
+    Tag.objects.all().delete()
+    transaction.on_commit(lambda: Tag.objects.create(code="committed"))
+    Tag.objects.create(code="a")
+    if "fail" in request.GET:
+        raise LookupError
+    return HttpResponse(str(connection.in_atomic_block))
+
+
+class KnownToken(TokenAuthentication):
+    """Tokens that are the names of users."""
+
+    def authenticate_credentials(self, key):
+        return User.objects.get(username=key), key
+
+
+class RestView(APIView):
+    authentication_classes = [KnownToken, SessionAuthentication]
+
+    def post(self, request):
+        Tag.objects.create(code="rest")
+        return Response({"user": request.user.pk})
 
 
 def token_user(request):
@@ -96,6 +133,12 @@ def write_in_atomic(request):
     return HttpResponse()
 
 
+def command(request):
+    write = "from tests.todos.models import Tag; Tag.objects.create(code='a')"
+    call_command("shell", command=write, verbosity=0)
+    return HttpResponse()
+
+
 def counting_context(request):
     CALLS.append(request.path)
     return {"calls": len(CALLS)}
@@ -133,6 +176,31 @@ def writing_context(request):
     return {"inner": current_context()}
 
 
+def sync_only(get_response):
+    """Middleware that Django puts into a thread when what is around it is async."""
+
+    def middleware(request):
+        Tag.objects.create(code="sync-in")
+        response = get_response(request)
+        Tag.objects.create(code="sync-out")
+        return response
+
+    return middleware
+
+
+@async_only_middleware
+def async_only(get_response):
+    """Middleware that Django gives a loop of its own when what is around it is sync."""
+
+    async def middleware(request):
+        await Tag.objects.acreate(code="async-in")
+        response = await get_response(request)
+        await Tag.objects.acreate(code="async-out")
+        return response
+
+    return middleware
+
+
 urlpatterns = [
     path("write/<slug:code>/", write),
     path("write-async/<slug:code>/", write_async),
@@ -141,8 +209,12 @@ urlpatterns = [
     path("read/", read),
     path("fail/", fail),
     path("log-in/", log_in),
+    path("log-out/", log_out),
+    path("write-and-commit/", write_and_commit),
+    path("rest/", RestView.as_view()),
     path("token-user/", token_user),
     path("sign-up/", sign_up),
+    path("call-command/", command),
     path("stream/", stream),
     path("stream-async/", stream_async),
 ]

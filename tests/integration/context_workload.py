@@ -1,6 +1,6 @@
 """Statements as projects send them, and all that a project can see of what became of them."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.db import connection, models, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3, sql
@@ -38,6 +38,10 @@ RAW = {
     "several": ("INSERT INTO todos_tag VALUES ('x') RETURNING code; SELECT 2 AS two",),
     "several, write last": ("SELECT 1 AS one; DELETE FROM todos_tag",),
     "transaction control": ("SELECT 1 AS one; BEGIN; DELETE FROM todos_tag; COMMIT",),
+    "setting first": ("SET LOCAL lock_timeout = 0; ; INSERT INTO todos_tag VALUES ('x') RETURNING code",),
+    "savepoints": (
+        "BEGIN; SAVEPOINT a; SELECT 1; SELECT 2; DELETE FROM todos_tag RETURNING code; ROLLBACK TO a; COMMIT",
+    ),
     "block": ("DO $$BEGIN UPDATE todos_tag SET code = 'x' WHERE code = 'a'; END$$",),
     "copy": ("COPY todos_tag FROM PROGRAM 'echo x'",),
     "read": ("SELECT code, count(*) OVER () FROM todos_tag ORDER BY 1",),
@@ -48,6 +52,12 @@ RAW = {
     "too long": ("INSERT INTO todos_seat VALUES ('12345', 1, '')",),
     "division": ("UPDATE todos_tag SET code = (length(code) / 0)::text WHERE nextval('runs') > 0",),
     "missing column": ("UPDATE todos_tag\nSET code = 'é',\n    missing = 1",),
+    "missing column in the middle": (
+        "\nWITH a AS (\n  SELECT 'é' AS b\n)\nUPDATE todos_tag\n SET code = a.missing\n  FROM a",
+    ),
+    "missing column after BEGIN": ("BEGIN;\nUPDATE todos_tag\nSET missing = 1;\nCOMMIT",),
+    "an error before BEGIN": ("SELECT missing;\nBEGIN; DELETE FROM todos_tag; COMMIT",),
+    "syntax in the middle": ("DELETE\nFROM todos_tag\nWHERE WHERE\ncode = 'a'",),
     "missing table": ("DELETE FROM todos_missing WHERE code = 'a'",),
     "missing column after a comment": ("/* é */ UPDATE todos_tag SET missing = 1",),
     "syntax": ("UPDATE todos_tag SETT code = 1",),
@@ -277,9 +287,22 @@ def cursor_view(cursor):
     view = [cursor.rowcount, described, cursor.fetchall() if described else None]
     view += [getattr(cursor, name, None) for name in ("lastrowid", "statusmessage", "rownumber", "arraysize")]
     if is_psycopg3:
-        view += [cursor.nextset(), cursor.rowcount, cursor.fetchall() if cursor.description else None]
-        view += [cursor.nextset()]
+        while cursor.nextset():
+            view += [cursor.rowcount, cursor.statusmessage, cursor.fetchall() if cursor.description else None]
+        view += [results_by_number(cursor)]
     return view
+
+
+def results_by_number(cursor):
+    """What `set_result` of psycopg 3.3 gives; None before that."""
+    if not hasattr(cursor, "set_result"):
+        return None
+    seen = []
+    with suppress(IndexError):
+        while True:
+            cursor.set_result(len(seen))
+            seen.append((cursor.statusmessage, cursor.fetchall() if cursor.description else None))
+    return seen
 
 
 def error_view(error):
@@ -289,7 +312,6 @@ def error_view(error):
     if diag := getattr(cause, "diag", None):
         names = {name for name in dir(diag) if not name.startswith("_")} - {"source_line", "source_file"}
         if not is_psycopg3:
-            names -= {"statement_position"}  # the server's own answer, in C, cannot be moved
             view += [cause.pgerror, cause.pgcode]
         view += [(name, getattr(diag, name)) for name in sorted(names)]
     return view
@@ -304,7 +326,9 @@ def state_view():
 
 
 def table_view():
-    """The tables' rows."""
+    """The tables' rows, once a transaction that the step itself has begun and left is gone."""
+    if connection.connection.info.transaction_status:
+        connection.close()
     with connection.cursor() as cursor:
         for table in TABLES.split(", "):
             cursor.execute(f"SELECT to_jsonb(t) - 'updated_at' FROM {table} t ORDER BY 1")

@@ -8,7 +8,6 @@ from django.test.utils import CaptureQueriesContext
 
 from bemi_orm import Change
 from tests.integration.history_site import address, staff
-from tests.integration.travels import Trail
 from tests.todos.models import Document, SpecialDocument, Tag, Todo, TodoList
 
 pytestmark = [
@@ -17,14 +16,6 @@ pytestmark = [
 ]
 
 RESTORE = ("bemi_orm.view_change", "bemi_orm.revert_change")
-
-
-@pytest.fixture
-def trail(settings):
-    trail = Trail(settings)
-    trail.open()
-    yield trail
-    trail.close()
 
 
 @pytest.fixture

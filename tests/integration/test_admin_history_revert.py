@@ -7,7 +7,6 @@ from django.test import Client
 
 from bemi_orm import Change
 from tests.integration.history_site import address, staff
-from tests.integration.travels import Trail
 from tests.todos.models import Tag, Todo, TodoList
 
 pytestmark = [
@@ -16,14 +15,6 @@ pytestmark = [
 ]
 
 REVERT = ("bemi_orm.view_change", "bemi_orm.revert_change")
-
-
-@pytest.fixture
-def trail(settings):
-    trail = Trail(settings)
-    trail.open()
-    yield trail
-    trail.close()
 
 
 @pytest.fixture

@@ -6,72 +6,106 @@ import subprocess
 import sys
 
 import pytest
+from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management.commands import check
 from django.db import connection
 
-from bemi_orm.transport.commands import start_command_scope
-from bemi_orm.transport.scope import current_context
+from bemi_orm.conf import Settings
+from bemi_orm.transport.commands import install
+from bemi_orm.transport.scope import context, current_context
+from tests.integration import context_views
+from tests.todos.models import Tag
 from tests.unit.test_scope import isolated
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 INSERT = "from tests.todos.models import Tag; Tag.objects.create(code='a')"
 
 
-@pytest.mark.parametrize(
-    ("argv", "command"),
-    [
-        (["manage.py", "migrate", "--database=x"], "migrate"),
-        (["/srv/site/manage.py", "shell"], "shell"),
-        (["/venv/bin/django-admin", "import_prices", "password"], "import_prices"),
-        (["/lib/site-packages/django/__main__.py", "flush"], "flush"),
-    ],
-)
-def test_commands(argv, command):
-    def run():
-        start_command_scope(argv)
-        return current_context()
+class Write(BaseCommand):
+    """A command that is an object of the project's, in no module of its own."""
 
-    assert isolated(run) == {"command": command, "os_user": USER}
+    def handle(self, *args, **options):
+        Tag.objects.create(code="a")
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["manage.py"],
-        ["manage.py", "--version"],
-        ["manage.py", "runserver", "0:8000"],
-        ["manage.py", "test", "todos"],
-        ["/lib/site-packages/pytest/__main__.py", "migrate"],
-        ["gunicorn", "site.wsgi"],
-        [""],
-    ],
-)
-def test_other_processes(argv):
-    def run():
-        start_command_scope(argv)
-        return current_context()
-
-    assert isolated(run) == {}
+@pytest.fixture
+def seen(monkeypatch):
+    """The contexts in which `check` runs."""
+    seen = []
+    monkeypatch.setattr(check.Command, "handle", lambda *args, **options: seen.append(current_context()))
+    return seen
 
 
-def test_commands_may_be_left_out(settings):
-    settings.BEMI_COMMANDS_WITHOUT_CONTEXT = ["shell"]
-
-    def run():
-        start_command_scope(["manage.py", "shell"])
-        start_command_scope(["manage.py", "runserver"])
-        return current_context()
-
-    assert isolated(run)["command"] == "runserver"
+def test_a11_a_command_called_from_a_script(seen):
+    isolated(lambda: call_command("check"))
+    isolated(lambda: call_command(check.Command()))
+    assert seen == [{"command": "check", "os_user": USER}] * 2
+    assert current_context() == {}
 
 
-def test_a_wrong_setting_does_not_keep_the_checks_from_running(settings):
+@pytest.mark.django_db(transaction=True)
+def test_a11_a_command_that_is_an_object(log):
+    call_command(Write())
+    assert contexts(log) == [{"command": f"{__name__}.Write", "os_user": USER}]
+
+
+def test_a_scope_of_the_scripts_own_is_merged(seen):
+    with context(why="ticket 1"):
+        call_command("check")
+        assert current_context() == {"why": "ticket 1"}
+    assert seen == [{"why": "ticket 1", "command": "check", "os_user": USER}]
+
+
+@pytest.mark.parametrize("around", [{"command": "nightly"}, {"task_name": "nightly"}])
+def test_what_runs_around_a_command_explains_it(seen, around):
+    with context(**around):
+        call_command("check")
+    assert seen == [around]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.urls(context_views.__name__)
+def test_a_request_that_calls_a_command(client, log):
+    client.post("/call-command/")
+    (found,) = contexts(log)
+    del found["request_id"]
+    assert found == {"user_id": None, "method": "POST", "path": "/call-command/"}
+
+
+def test_a14_a_command_that_fails_leaves_nothing():
+    with pytest.raises(CommandError):
+        isolated(lambda: call_command("check", tags=["no such tag"]))
+    with pytest.raises(CommandError):
+        call_command("check", tags=["no such tag"])
+    assert current_context() == {}
+
+
+def test_the_hook_is_set_once():
+    hooked = BaseCommand.execute
+    install()
+    assert BaseCommand.execute is hooked
+
+
+def test_commands_may_be_left_out(settings, seen):
+    settings.BEMI_COMMANDS_WITHOUT_CONTEXT = ["check"]
+    call_command("check")
+    assert seen == [{}]
+
+
+def test_servers_and_tests_have_none_by_default():
+    assert {"runserver", "testserver", "test"} <= set(Settings.COMMANDS_WITHOUT_CONTEXT)
+
+
+def test_a_wrong_setting_does_not_keep_the_checks_from_running(settings, seen):
     settings.BEMI_COMMANDS_WITHOUT_CONTEXT = 1
+    call_command("check")
+    assert seen == [{"command": "check", "os_user": USER}]
 
-    def run():
-        start_command_scope(["manage.py", "check"])
-        return current_context()
 
-    assert isolated(run) == {"command": "check", "os_user": USER}
+def test_a_user_that_the_system_does_not_know(seen, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_000)
+    call_command("check")
+    assert seen == [{"command": "check", "os_user": "4000000000"}]
 
 
 def manage(*words, **environment):

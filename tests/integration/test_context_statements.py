@@ -256,6 +256,32 @@ def test_emit_context(log):
     assert contexts(log) == [{"user": 1}]
 
 
+def test_a7_a_function_that_writes_inherits_the_nearest_context(log):
+    execute("CREATE FUNCTION fill() RETURNS void LANGUAGE sql AS $$INSERT INTO todos_tag VALUES ('f')$$")
+    try:
+        with transaction.atomic():
+            with context(user=1):
+                Tag.objects.create(code="a")
+            with context(user=2):
+                execute("SELECT fill()")
+    finally:
+        execute("DROP FUNCTION fill")
+    assert contexts(log) == [{"user": 1}, {"user": 1}]
+
+
+def test_a19_ten_megabytes(log, settings):
+    large = "é\0'%" * 2_000_000
+    with context(user=1, large=large):
+        Tag.objects.create(code="a")
+    assert contexts(log) == [
+        {"user": 1, "large": "[truncated]", "_bemi_truncated": ["large"], "_bemi_replaced": ["large"]}
+    ]
+    settings.BEMI_CONTEXT_MAX_BYTES = 100_000_000
+    with context(large=large):
+        Tag.objects.create(code="b")
+    assert contexts(log) == [{"large": large.replace("\0", "\ufffd"), "_bemi_replaced": ["large"]}]
+
+
 def test_emit_context_before_copy(log):
     with context(user=1), transaction.atomic(), connection.cursor() as cursor:
         emit_context()

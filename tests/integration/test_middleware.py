@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.models import User
 from django.db import connections
 from django.http import FileResponse, HttpResponse
-from django.test import AsyncClient, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from bemi_orm.transport import counters
@@ -105,6 +105,60 @@ def test_a12_a_login_within_the_request(client, log, ann):
     log.rows()
     client.get("/log-in/")
     assert [found["user_id"] for found in contexts(log)] == [None, ann.pk]
+
+
+def test_a12_a_logout_within_the_request(client, log, ann):
+    client.force_login(ann)
+    log.rows()
+    client.get("/log-out/")
+    assert [found["user_id"] for found in contexts(log)] == [ann.pk, None]
+
+
+@pytest.mark.parametrize("way", ["session", "token", "neither"])
+def test_p6_rest_frameworks_authentication(client, log, ann, way):
+    if way == "session":
+        client.force_login(ann)
+    log.rows()
+    headers = {"Authorization": "Token ann"} if way == "token" else {}
+    user = None if way == "neither" else ann.pk
+    assert client.post("/rest/", headers=headers).json() == {"user": user}
+    assert [found["user_id"] for found in contexts(log)] == [user]
+
+
+@pytest.fixture
+def atomic_requests():
+    connections["default"].settings_dict["ATOMIC_REQUESTS"] = True
+    yield
+    connections["default"].settings_dict["ATOMIC_REQUESTS"] = False
+
+
+@pytest.mark.usefixtures("atomic_requests")
+def test_p9_atomic_requests(client, log):
+    assert client.get("/write-and-commit/").content == b"True"
+    assert contexts(log) == [{**ANONYMOUS, "path": "/write-and-commit/"}] * 2
+    with pytest.raises(LookupError):
+        client.get("/write-and-commit/?fail")
+    assert current_context() == {}
+    assert set(Tag.objects.values_list("code", flat=True)) == {"a", "committed"}
+    Tag.objects.create(code="after")
+    assert contexts(log) == [{}]
+
+
+@pytest.mark.parametrize("path", ["/write/a/", "/write-async/a/"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("order", [["sync_only", "async_only"], ["async_only", "sync_only"]])
+def test_a9_mixed_stacks(log, settings, kind, order, path):
+    inner = [f"{context_views.__name__}.{name}" for name in order]
+    settings.MIDDLEWARE = ["bemi_orm.BemiMiddleware", *inner]
+
+    async def run():
+        return await AsyncClient().get(path)
+
+    assert (run_async(run) if kind == "async" else Client().get(path)).status_code == 200
+    found = contexts(log)
+    assert len(found) == (7 if "async" in path else 5)
+    assert {each["path"] for each in found} == {path}
+    assert current_context() == {}
 
 
 def test_p6_a_user_found_by_the_view(client, log, ann):

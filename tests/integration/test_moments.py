@@ -11,16 +11,7 @@ from bemi_orm.rows import MAX_ORDINAL
 from bemi_orm.wal.lsn import format_lsn
 from bemi_orm.worker.loop import Worker
 from tests.integration.rows import START, store
-from tests.integration.travels import Trail
 from tests.todos.models import TodoList
-
-
-@pytest.fixture
-def trail(transactional_db, settings):
-    trail = Trail(settings)
-    trail.open()
-    yield trail
-    trail.close()
 
 
 def change(position, ordinal=0):

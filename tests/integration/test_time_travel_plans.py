@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from bemi_orm import Change, time_travel
 from bemi_orm.history.commits import FIRST_ID
 from tests.integration.rows import store
-from tests.integration.travels import Trail
 from tests.todos.models import Document, SpecialDocument, Tag, Todo
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
@@ -34,14 +33,6 @@ TABLES = {
     ),
     "todos_tag": ("'tag ' || n", "NULL", "'code', 'tag ' || n"),
 }
-
-
-@pytest.fixture
-def trail(settings):
-    trail = Trail(settings)
-    trail.open()
-    yield trail
-    trail.close()
 
 
 @pytest.fixture

@@ -12,18 +12,10 @@ from bemi_orm.exceptions import TimeTravelError
 from bemi_orm.timetravel.setup import plan_views
 from tests.integration.histories import History, text
 from tests.integration.rows import store
-from tests.integration.travels import Trail, forget_models
+from tests.integration.travels import forget_models
 from tests.todos.models import Document, Everything, Seat, SpecialDocument, Tag, Todo, TodoList
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
-
-
-@pytest.fixture
-def trail(settings):
-    trail = Trail(settings)
-    trail.open()
-    yield trail
-    trail.close()
 
 
 def test_p21_each_field_class_has_its_value(trail):

@@ -8,6 +8,7 @@ import math
 import uuid
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 from hypothesis import given
@@ -63,7 +64,8 @@ def decoded(context, limit=LIMIT):
         (math.nan, "nan"),
         (-math.inf, "-inf"),
         ([1.5, math.inf], [1.5, "inf"]),
-        ({1: "a", None: "b", (1, 2): "c"}, {"1": "a", "None": "b", "(1, 2)": "c"}),
+        ({1: "a", None: "b", 1.5: "c", (1, 2): "d"}, {"1": "a", "null": "b", "1.5": "c", "(1, 2)": "d"}),
+        (User(username="ann"), "ann"),
         (2**80, 2**80),
         (True, True),
     ],
@@ -74,6 +76,12 @@ def test_a15_values(value, expected):
 
 def test_a15_keys_become_strings():
     assert decoded({1: "a", (1, 2): "b"}) == {"1": "a", "(1, 2)": "b"}
+
+
+@pytest.mark.parametrize("key", [None, True, 7, 1.5, math.inf])
+def test_a15_a_key_does_not_depend_on_the_values_beside_it(key):
+    alone, beside = decoded({key: 1}), decoded({key: 1, "other": math.nan})
+    assert alone == {name: value for name, value in beside.items() if name != "other"}
 
 
 def test_a15_the_worst_value_costs_only_its_key(caplog):
@@ -87,6 +95,15 @@ def test_a15_the_worst_value_costs_only_its_key(caplog):
     assert counters.counts()[counters.VALUE_DROPPED] == 6
     assert len([record for record in caplog.records if "value_dropped" in record.message]) == 2
     assert "secret" not in caplog.text
+
+
+def test_a15_the_worst_key_costs_only_itself():
+    assert decoded({Unprintable(): 1, 10**5_000: 2, "good": {Unprintable(): 3}}) == {
+        "[Unprintable: LookupError]": 1,
+        "[int: ValueError]": 2,
+        "good": {"[Unprintable: LookupError]": 3},
+    }
+    assert counters.counts() == {counters.VALUE_DROPPED: 3}
 
 
 def test_a15_cycles_and_depth():
@@ -132,8 +149,35 @@ def test_a19_nothing_fits():
     assert decoded({str(number): number for number in range(1_000)}, 100) == {"_bemi_truncated": ["*"]}
 
 
-def test_a19_two_megabytes():
-    assert len(encode({"a": "x" * 2_000_000, "b": 1}, LIMIT)) < 100
+def test_a19_ten_megabytes():
+    large = "é\0" * 2_000_000
+    assert decoded({"a": large, "b": 1, "c": [large]}) == {
+        "a": "[truncated]",
+        "b": 1,
+        "c": "[truncated]",
+        "_bemi_replaced": ["a", "c"],
+        "_bemi_truncated": ["c", "a"],
+    }
+
+
+def test_a15_logged_once_per_place_and_counted_always(caplog):
+    def here():
+        encode({"a": Printable()}, LIMIT)
+
+    def there():
+        encode({"a": Printable(), "secret": "x" * 100}, 50)
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            here()
+            there()
+    records = sorted(record.getMessage() for record in caplog.records)
+    lines = [function.__code__.co_firstlineno + 1 for function in (there, here, there)]
+    kinds = [counters.TRUNCATED, counters.VALUE_AS_TEXT, counters.VALUE_AS_TEXT]
+    assert sorted(kind for record in records for kind in kinds[:2] if kind in record) == kinds
+    assert all(any(f"{__file__}:{line} " in record for record in records) for line in lines)
+    assert "secret" not in caplog.text
+    assert counters.counts()[counters.TRUNCATED] == 3
 
 
 def test_a20_the_key_sql_is_reserved():

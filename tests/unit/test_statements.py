@@ -115,17 +115,23 @@ def test_a7_procedures_may_commit(sql):
 
 
 @pytest.mark.parametrize(
-    ("sql", "position", "may_lead"),
+    ("sql", "write"),
     [
-        ("UPDATE t", 0, True),
-        ("/* hint */ UPDATE t", 11, True),
-        ("SELECT ';'; UPDATE t", 12, True),
-        ("BEGIN ISOLATION LEVEL SERIALIZABLE; DELETE FROM t; COMMIT", 36, False),
-        ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; DELETE FROM t", 60, True),
+        ("UPDATE t", Write(0, True)),
+        ("/* hint */ UPDATE t", Write(11, True)),
+        ("SELECT ';'; UPDATE t", Write(12, True, before=1)),
+        (
+            "; BEGIN ISOLATION LEVEL SERIALIZABLE; ;SET LOCAL a = 1; DELETE FROM t; COMMIT",
+            Write(56, False, before=2),
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; DELETE FROM t",
+            Write(60, True, before=1),
+        ),
     ],
 )
-def test_a7_several_statements(sql, position, may_lead):
-    assert find_write(sql) == Write(position, may_lead)
+def test_a7_several_statements(sql, write):
+    assert find_write(sql) == write
 
 
 def test_b1_a_bulk_insert_is_not_read_to_its_end():
