@@ -10,6 +10,8 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = (
@@ -17,6 +19,7 @@ MISSING = (
     if CHROMIUM and DRIVER
     else "no chromium and chromedriver; Debian's packages of these names have them"
 )
+PATIENCE_SECONDS = 30
 POLICY = "default-src 'self'"
 OURS = "{include: [['#content']], exclude: [['#toolbar']]}"  # the search box is Django's
 
@@ -48,7 +51,7 @@ class Browser:
             options.add_argument(word)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options, Service(DRIVER))
-        self.driver.set_script_timeout(20)
+        self.driver.set_script_timeout(PATIENCE_SECONDS)
 
     def quit(self):
         self.driver.quit()
@@ -80,6 +83,15 @@ class Browser:
 
     def get(self, url):
         self.driver.get(url)
+
+    def click(self, by, value, index=0):
+        self.driver.find_elements(by, value)[index].click()
+
+    def follow(self, by, value, index=0):
+        """Click on what leads to another page, and wait until it is there."""
+        page = self.driver.find_element("tag name", "html")
+        self.click(by, value, index)
+        WebDriverWait(self.driver, PATIENCE_SECONDS).until(staleness_of(page))
 
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)

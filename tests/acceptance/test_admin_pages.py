@@ -172,11 +172,10 @@ def test_without_scripts_a_link_reloads(browser, strict_server):
     [*_, last] = fill()
     browser.set_script(is_on=False)
     browser.get(strict_server + ACTIVITY)
-    link = browser.driver.find_element(By.CSS_SELECTOR, "[data-bemi-reload]")
     assert not browser.driver.find_element(By.CSS_SELECTOR, "[data-bemi-pause]").is_displayed()
     assert shown(browser)[0] == str(last)
     newest = str(store(key=81, after={"id": 81}))
-    link.click()
+    browser.follow(By.CSS_SELECTOR, "[data-bemi-reload]")
     assert shown(browser)[0] == newest
 
 

@@ -332,7 +332,7 @@ def follow_the_guide(chrome, address, output):
     chrome.get(address)
     for field in ("username", "password"):
         chrome.driver.find_element(By.NAME, field).send_keys("carol")
-    click(chrome, "form.login button")
+    chrome.follow(By.CSS_SELECTOR, "form.login button")
     links = chrome.driver.find_elements(By.CSS_SELECTOR, "#guide li a")
     stops = {link.text: link.get_attribute("href") for link in links}
     assert list(stops) == list(GUIDE)
@@ -345,18 +345,14 @@ def follow_the_guide(chrome, address, output):
             assert GUIDE[title] in chrome.text(), title
             assert chrome.overflow() <= 0, (title, width)
     chrome.get(stops["Revert"])
-    click(chrome, "#content form [type=submit]")
+    chrome.follow(By.CSS_SELECTOR, "#content form [type=submit]")
     chrome.get(stops["Deleted"])
-    chrome.driver.find_element(By.LINK_TEXT, "Restore\u2026").click()
-    click(chrome, "[name=with_children]")
-    click(chrome, "#content form [type=submit]")
+    chrome.follow(By.LINK_TEXT, "Restore\u2026")
+    chrome.click(By.CSS_SELECTOR, "[name=with_children]")
+    chrome.follow(By.CSS_SELECTOR, "#content form [type=submit]")
     chrome.get(address)
     assert {"Buy 20 stamps", "Groceries", "Buy bread"} <= set(chrome.text().splitlines())
     assert chrome.problems() == []
-
-
-def click(chrome, selector):
-    chrome.driver.find_element(By.CSS_SELECTOR, selector).click()
 
 
 def test_when_a_process_ends_its_log_is_shown(demo):

@@ -134,28 +134,27 @@ def test_moments_can_be_chosen_without_scripts(site, browser):
     browser.set_script(is_on=False)
     try:
         browser.get(site.at("todos_todo_history_as_of", site.todo.pk))
-        browser.driver.find_element("css selector", f"option[value='{site.changes[0]}']").click()
-        browser.driver.find_elements("css selector", ".bemi-bar button")[1].click()
-        past = ("css selector", "[data-bemi-past]")
-        eventually(lambda: "milk" in browser.driver.find_element(*past).text, "the oldest moment is shown")
+        browser.click("css selector", f"option[value='{site.changes[0]}']")
+        browser.follow("css selector", ".bemi-bar button", 1)
+        assert "milk" in browser.driver.find_element("css selector", "[data-bemi-past]").text
     finally:
         browser.set_script(is_on=True)
 
 
 def test_chosen_field_is_reverted_and_a_deleted_object_restored(site, browser):
     browser.get(site.at("todos_todo_history", site.todo.pk))
-    browser.driver.find_elements("partial link text", "Revert to this")[-1].click()
-    browser.driver.find_element("css selector", "input[name=chosen][value=price]").click()
-    browser.driver.find_element("css selector", "input[type=submit].default").click()
-    eventually(lambda: "Reverted Task and Tags to" in browser.text(), "the field is reverted")
+    browser.follow("partial link text", "Revert to this", -1)
+    browser.click("css selector", "input[name=chosen][value=price]")
+    browser.follow("css selector", "input[type=submit].default")
+    assert "Reverted Task and Tags to" in browser.text()
     live = Todo.objects.get(pk=site.todo.pk)
     assert (live.task, str(live.price)) == ("milk", "3.00")
     browser.get(site.at("todos_todolist_changelist"))
-    browser.driver.find_element("css selector", ".object-tools a[href*=_deleted]").click()
-    browser.driver.find_element("partial link text", "Restore").click()
-    browser.driver.find_element("name", "with_children").click()
-    browser.driver.find_element("css selector", "input[type=submit].default").click()
-    eventually(lambda: "is restored" in browser.text(), "the object is restored")
+    browser.follow("css selector", ".object-tools a[href*=_deleted]")
+    browser.follow("partial link text", "Restore")
+    browser.click("name", "with_children")
+    browser.follow("css selector", "input[type=submit].default")
+    assert "is restored" in browser.text()
     assert TodoList.objects.get(pk=site.gone).todos.count() == 1
     assert browser.problems() == []
     site.trail.drain()
