@@ -22,6 +22,7 @@ BASE: Final = 210
 
 LEFT: Final = 56
 MAX_LABELS: Final = 8
+HALF_LABEL: Final = 28
 ORDER: Final = (Operation.CREATE, Operation.UPDATE, Operation.DELETE, Operation.TRUNCATE, Operation.SNAPSHOT)
 """From the bottom of a column to its top."""
 
@@ -137,4 +138,6 @@ class _Layout:
     def times(self, labels: Sequence[str]) -> Iterator[Tick]:
         every = max(1, -(-len(labels) // MAX_LABELS))
         for place in range(every // 2, len(labels), every):
-            yield Tick(round(LEFT + (place + 0.5) * self.step, 2), labels[place])
+            at = round(LEFT + (place + 0.5) * self.step, 2)
+            if at + HALF_LABEL <= WIDTH:  # else the edge would cut it off
+                yield Tick(at, labels[place])
