@@ -21,9 +21,6 @@ DISORDER: Final = timedelta(seconds=1)
 MAX_OVERTAKEN: Final = 200
 """So many transactions may be between two whose times are in the wrong order."""
 
-NEAR: Final = timedelta(days=7)
-"""So far around a time changes are looked for first, as that leaves partitions out."""
-
 _MAX_POSITION: Final = MAX_LSN >> 1  # a bigint has a sign
 
 # The lowest id that a position can have, see `bemi_orm.rows.change_id_bytes`.
@@ -34,7 +31,7 @@ FIRST_ID: Final = (
 )
 
 # The last change up to `low` was committed until the time, if there is one; the last up to `high` was not.
-_SEARCH: Final = f"""
+LAST_UNTIL: Final = f"""
 WITH RECURSIVE search (low, high) AS (
     SELECT 0::bigint, %(high)s::bigint
     UNION ALL
@@ -43,7 +40,7 @@ WITH RECURSIVE search (low, high) AS (
     CROSS JOIN LATERAL (SELECT low + (high - low) / 2) AS half (middle)
     LEFT JOIN LATERAL (
         SELECT committed_at > %(time)s FROM changes
-        WHERE database = %(database)s {{near}} AND id < {FIRST_ID.format(position="middle + 1")}
+        WHERE database = %(database)s AND id < {FIRST_ID.format(position="middle + 1")}
         ORDER BY id DESC LIMIT 1
     ) AS found (is_later) ON true
     WHERE high - low > 1
@@ -55,7 +52,7 @@ ahead (place, moment, count) AS (
     FROM ahead
     CROSS JOIN LATERAL (
         SELECT "position", committed_at FROM changes
-        WHERE database = %(database)s {{near}} AND id >= {FIRST_ID.format(position="place + 1")}
+        WHERE database = %(database)s AND id >= {FIRST_ID.format(position="place + 1")}
         ORDER BY id LIMIT 1
     ) AS following
     WHERE count < %(max_overtaken)s AND committed_at <= %(time)s + %(disorder)s
@@ -66,17 +63,13 @@ SELECT coalesce(
         SELECT place FROM search
         CROSS JOIN LATERAL (
             SELECT "position" FROM changes
-            WHERE database = %(database)s {{near}} AND id < {FIRST_ID.format(position="high")}
+            WHERE database = %(database)s AND id < {FIRST_ID.format(position="high")}
             ORDER BY id DESC LIMIT 1
         ) AS preceding (place)
         WHERE high - low <= 1
     )
 )
 """
-LAST_UNTIL: Final = _SEARCH.format(near="")
-LAST_UNTIL_NEAR: Final = _SEARCH.format(
-    near="AND committed_at BETWEEN %(time)s - %(near)s AND %(time)s + %(near)s"
-)
 
 
 def last_until(time: datetime, later: int, *, source: str, alias: str) -> int | None:
@@ -85,19 +78,16 @@ def last_until(time: datetime, later: int, *, source: str, alias: str) -> int | 
     Last is by the order of commits, not by their times. Exact, as long as no commit's time lies more than
     `DISORDER`, or `MAX_OVERTAKEN` transactions, behind that of an earlier commit. After the clock of the
     server was set back by more, a time that it showed twice means one of the two: the same one as changes of
-    later times are added; and, if it was by less than `NEAR`, an earlier time never means a later state.
+    later times are added; and an earlier time never means a later state.
     time: aware. later: a position with a change that was committed after it.
     source: alias of the database whose changes they are. alias: where `changes` is.
     """
     parameters: dict[str, Any] = {
         "time": time, "high": min(1 << later.bit_length(), _MAX_POSITION), "database": database_name(source),
-        "disorder": DISORDER, "max_overtaken": MAX_OVERTAKEN, "near": NEAR,
+        "disorder": DISORDER, "max_overtaken": MAX_OVERTAKEN,
     }  # fmt: skip
     # A power of two, so that the halves, and by them the answer, stay the same as changes are added.
     with connections[alias].cursor() as cursor:
-        for query in (LAST_UNTIL_NEAR, LAST_UNTIL):
-            cursor.execute(query, parameters)
-            (position,) = cursor.fetchone()
-            if position is not None:
-                return int(position)
-    return None
+        cursor.execute(LAST_UNTIL, parameters)
+        (position,) = cursor.fetchone()
+    return None if position is None else int(position)
