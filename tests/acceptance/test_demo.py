@@ -208,8 +208,9 @@ def test_without_the_wheel_it_says_what_to_install(demo):
     [
         ("Start PostgreSQL", signal.SIGTERM, []),
         ("Start the web process", signal.SIGINT, []),
-        ("completes a todo", signal.SIGHUP, ["--dsn", os.environ["BEMI_TEST_DSN"]]),
-        ("Wait until", signal.SIGTERM, ["--dsn", os.environ["BEMI_TEST_DSN"]]),
+        # --serve, so that there is enough to do left
+        ("completes a todo", signal.SIGHUP, ["--serve", "--dsn", os.environ["BEMI_TEST_DSN"]]),
+        ("Wait until", signal.SIGTERM, ["--serve", "--dsn", os.environ["BEMI_TEST_DSN"]]),
     ],
     ids=["server", "processes", "requests", "waiting"],
 )
