@@ -59,6 +59,7 @@ class Run:
                 stderr=errors,
                 bufsize=0,
                 start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509  # also under nohup
             )
         self.written = b""
 
