@@ -21,3 +21,13 @@ def trail(transactional_db, settings):
     trail.open()
     yield trail
     trail.close()
+
+
+@pytest.fixture
+def boss(client):
+    """A superuser, whom the test's client is logged in as."""
+    from django.contrib.auth.models import User
+
+    boss = User.objects.create_superuser("boss", "boss@example.org", "secret")
+    client.force_login(boss)
+    return boss

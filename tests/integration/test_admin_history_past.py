@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -16,13 +15,6 @@ pytestmark = [
 ]
 
 RESTORE = ("bemi_orm.view_change", "bemi_orm.revert_change")
-
-
-@pytest.fixture
-def boss(client):
-    boss = User.objects.create_superuser("boss", "boss@example.org", "secret")
-    client.force_login(boss)
-    return boss
 
 
 def look(client, name, key, at):

@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import User
 from django.test import Client
 
 from bemi_orm import Change
@@ -15,13 +14,6 @@ pytestmark = [
 ]
 
 REVERT = ("bemi_orm.view_change", "bemi_orm.revert_change")
-
-
-@pytest.fixture
-def boss(client):
-    boss = User.objects.create_superuser("boss", "boss@example.org", "secret")
-    client.force_login(boss)
-    return boss
 
 
 @pytest.fixture
