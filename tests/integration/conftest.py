@@ -6,6 +6,15 @@ from tests.integration.context_log import ContextLog
 from tests.integration.travels import Trail
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Give users high keys from the start, so that a small one in a test's context is nobody's."""
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER SEQUENCE auth_user_id_seq RESTART WITH 5000001")
+
+
 @pytest.fixture
 def log():
     """The contexts that get into the WAL from here on."""
