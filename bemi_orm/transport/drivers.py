@@ -9,6 +9,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 if is_psycopg3:
     from psycopg import ClientCursor
+    from psycopg.sql import Literal
 
     CLIENT_BINDING_CURSORS: tuple[type, ...] = (ClientCursor,)
 else:
@@ -52,6 +53,23 @@ def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
         return False
     is_plain = params is None and cursor.connection.prepare_threshold is None
     return is_plain or isinstance(cursor, CLIENT_BINDING_CURSORS)
+
+
+def should_bind_message(sql: str, params: Any) -> bool:
+    """Tell whether the message had better be the first parameter of the statement.
+
+    psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text would
+    make each a new one. Only where the parameters are surely as many as the placeholders, as the driver's
+    error names their numbers.
+    """
+    if not is_psycopg3 or not isinstance(params, list | tuple):
+        return False
+    return sql.count("%s") == sql.count("%") == len(params)
+
+
+def literal(text: str, cursor: Any) -> str:
+    """Give what psycopg 3 puts into a statement for a string."""
+    return Literal(text).as_string(cursor)
 
 
 def drop_message_result(cursor: Any, index: int) -> None:

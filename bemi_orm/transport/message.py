@@ -3,7 +3,7 @@
 PostgreSQL manual, section 9.28.6 "Replication Management Functions": `pg_logical_emit_message`. With
 `transactional => true` the message is decoded with its transaction, in its place among the row changes.
 
-The text holds no quote, placeholder or comment sign but its own, so it can stand before any statement
+The JSON holds no quote, placeholder or comment sign, so that as a literal it can stand before any statement
 without touching that one's parameters. It shows in server logs, as parameters do; `pg_stat_statements` keeps
 one entry for all.
 """
@@ -35,12 +35,24 @@ comment of a text, were it in a user's data, as context: this one says that ther
 
 MAX_CACHED_LENGTH: Final = 8_192
 
-_HEAD: Final = "SELECT pg_catalog.pg_logical_emit_message(true, '_bemi', E'"
-_TAIL: Final = "');\n"  # a new line, as PostgreSQL shows the line of an error
+_FUNCTION: Final = "SELECT pg_catalog.pg_logical_emit_message(true, '_bemi', "
+_END: Final = ");\n"  # a new line, as PostgreSQL shows the line of an error
+_TAIL: Final = f"'{_END}"
+
+EMIT_PARAMETER: Final = f"{_FUNCTION}%s{_END}"
+"""Emits a message that is a parameter."""
+
+
+def emit_statement(message: str) -> str:
+    r"""Give the SQL that emits a message. In `E'...'` a backslash is doubled whatever
+    `standard_conforming_strings` says.
+    """
+    doubled = message.replace("\\", r"\\")
+    return f"{_FUNCTION}E'{doubled}{_TAIL}"
 
 
 def build_message(scope: Scope | None, sql: str | None) -> str:
-    """Give the SQL that emits the scope's context, and `sql` with it if `BEMI_CAPTURE_SQL`; never raises.
+    """Give the scope's context as JSON, and `sql` with it if `BEMI_CAPTURE_SQL`; never raises.
 
     sql: the statement that follows, with placeholders. Literals that the project composed into it itself are
     part of it and are recorded.
@@ -54,13 +66,13 @@ def build_message(scope: Scope | None, sql: str | None) -> str:
     if sql is not None and limits.captures_sql:
         joint = "" if text == "{}" else ","
         text = f'{text[:-1]}{joint}"{SQL_KEY}":{_sql_text(sql, limits.sql_max_length)}}}'
-    return f"{_HEAD}{text}{_TAIL}"
+    return text
 
 
 def without_message(sql: str) -> str:
     """Give a text that was sent without the message in it."""
-    before, head, rest = sql.partition(_HEAD)
-    return before.removeprefix(NO_OTHER_CONTEXT) + rest.partition(_TAIL)[2] if head else sql
+    before, function, rest = sql.partition(_FUNCTION)
+    return before.removeprefix(NO_OTHER_CONTEXT) + rest.partition(_TAIL)[2] if function else sql
 
 
 class _Limits(NamedTuple):
@@ -102,9 +114,6 @@ def _sql_text_cached(sql: str) -> str:
 
 
 def _escape(text: str) -> str:
-    r"""Make JSON safe inside `E'...'` and for both drivers; only JSON strings hold what is replaced here.
-
-    In `E'...'` a backslash is doubled whatever `standard_conforming_strings` says.
-    """
+    """Make JSON safe in literals and comments, and for drivers; only its strings hold what is replaced."""
     safe = text.replace("'", r"\u0027").replace("%", r"\u0025").replace("*", r"\u002a")
-    return safe.replace("--", r"\u002d\u002d").replace("\\", r"\\")
+    return safe.replace("--", r"\u002d\u002d")

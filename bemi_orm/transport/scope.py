@@ -25,9 +25,9 @@ ContextSource: TypeAlias = Callable[[], Mapping[str, Any]]
 """Gives the keys that a request adds; must not raise."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scope:
-    """What writes carry from here on.
+    """What writes carry from here on; never changed, and not `frozen` as that would make it slow to create.
 
     data: keys given to `context(...)`, merged with those of the scopes around.
     source: asked for the request's keys when something is written; `data` wins over it.

@@ -20,7 +20,13 @@ from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
 from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
-from bemi_orm.transport.message import NO_OTHER_CONTEXT, build_message, without_message
+from bemi_orm.transport.message import (
+    EMIT_PARAMETER,
+    NO_OTHER_CONTEXT,
+    build_message,
+    emit_statement,
+    without_message,
+)
 from bemi_orm.transport.positions import Insertion, point_into_statement
 from bemi_orm.transport.scope import Scope, running_scope
 from bemi_orm.transport.statements import Write, find_write
@@ -31,7 +37,7 @@ Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
 
 class Plan(NamedTuple):
-    """What to send with a statement: its text, the message, and the write that the message is for."""
+    """What to send with a statement: its text, the message as JSON, and the write that it is for."""
 
     sql: str
     message: str
@@ -144,14 +150,18 @@ def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
 def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
+    cursor = context["cursor"].cursor
     start = 0 if plan.write.may_lead else plan.write.position
-    text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{plan.message}{plan.sql[start:]}"
+    is_parameter = start == 0 and drivers.should_bind_message(plan.sql, params)
+    emission = EMIT_PARAMETER if is_parameter else emit_statement(plan.message)
+    text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{emission}{plan.sql[start:]}"
     try:
-        result = execute(text, params, many, context)
+        result = execute(text, (plan.message, *params) if is_parameter else params, many, context)
     except DatabaseError as error:
-        point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(plan.message)))
+        sent = emission.replace("%s", drivers.literal(plan.message, cursor)) if is_parameter else emission
+        point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(sent)))
         raise
-    drivers.drop_message_result(context["cursor"].cursor, 0 if plan.write.may_lead else plan.write.before)
+    drivers.drop_message_result(cursor, 0 if plan.write.may_lead else plan.write.before)
     return result
 
 
@@ -189,7 +199,7 @@ def _send_alone(connection: BaseDatabaseWrapper, message: str) -> None:
     """Send a message on the driver's own cursor, so that it is not in `connection.queries`."""
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        cursor.execute(message)
+        cursor.execute(emit_statement(message))
 
 
 def _show_statements_without_message(connection: BaseDatabaseWrapper) -> None:

@@ -12,9 +12,12 @@ pytest.importorskip("channels")
 
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer, JsonWebsocketConsumer
 from channels.routing import URLRouter
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connections
 from django.urls import path
 
@@ -52,9 +55,16 @@ class ThreadConsumer(AsyncJsonWebsocketConsumer):
 
 async def converse(consumer, user, codes):
     """Say each code on a connection of the user's, and wait until it is written."""
+    await talk(application_of(consumer), {"user": user}, codes)
+
+
+def application_of(consumer):
     wrap, _ = documented()
-    application = wrap(URLRouter([path("chat/", consumer.as_asgi())]))
-    client = ApplicationCommunicator(application, {"type": "websocket", "path": "/chat/", "user": user})
+    return wrap(URLRouter([path("chat/", consumer.as_asgi())]))
+
+
+async def talk(application, scope, codes):
+    client = ApplicationCommunicator(application, {"type": "websocket", "path": "/chat/", **scope})
     await client.send_input({"type": "websocket.connect"})
     assert (await client.receive_output(TIMEOUT_SECONDS))["type"] == "websocket.accept"
     for code in codes:
@@ -87,6 +97,16 @@ def test_a9_a_consumer_has_the_context_of_its_connection_and_message(log, consum
     expected = {"user_id": 7, "path": "/chat/", "protocol": "websocket", "message": "add"}
     rooms = [{"room": "a"}, {"room": "b"}] if consumer == "sync" else [{}, {}]
     assert contexts(log) == [expected | room for room in rooms]
+
+
+def test_the_user_of_a_session_is_found_by_channels_own_middleware(log, client):
+    user = User.objects.create_user("zoe")
+    client.force_login(user)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    stack = AuthMiddlewareStack(application_of(SyncConsumer))
+    run(lambda: talk(stack, {"headers": [(b"cookie", cookie.encode())]}, ["a"]))
+    run(lambda: talk(stack, {"headers": []}, ["b"]))
+    assert [each["user_id"] for each in contexts(log) if "room" in each] == [user.pk, None]
 
 
 def test_p8_connections_never_mix(log):

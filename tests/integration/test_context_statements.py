@@ -335,6 +335,26 @@ def test_server_side_cursors_read_as_ever():
     assert Tag.objects.count() == 1
 
 
+@pytest.mark.skipif(not is_psycopg3, reason="psycopg 3 only")
+def test_psycopg_3_parses_a_statement_once_for_all_contexts():
+    sent = []
+
+    def note(execute, sql, params, many, context):
+        sent.append((sql, len(params)))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        for user in "ab":
+            with context(user=user):
+                Tag.objects.create(code=user)
+                with connection.cursor() as cursor:
+                    cursor.execute("UPDATE todos_tag SET code = code || '%%' WHERE code = %s", [user])
+    orm, raw = sent[::2], sent[1::2]
+    assert orm[0] == orm[1]
+    assert [count for _, count in orm] == [2, 2]
+    assert raw[0] != raw[1], "the message is in the text, where placeholders are not plain"
+
+
 def test_queries_show_the_users_statement():
     with context(user=1), CaptureQueriesContext(connection) as captured:
         Tag.objects.create(code="a")
