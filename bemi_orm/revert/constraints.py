@@ -92,6 +92,12 @@ class Surroundings:
             for number, step in steps
             if (live := self._live.get(step.reference)) is not None and _removes(step, key, live)
         ]
+        provided = self._provided(key)
+        asked = [
+            (number, image)
+            for number, image in asked
+            if freeze(image) not in provided or not _can_wait(self._steps[number], key)
+        ]
         pointing: dict[int, list[str | None]] = {}
         for number, identity in self._rows.children(key, asked):
             own = self._own.get((key.child, freeze(identity)))
@@ -125,6 +131,11 @@ def pointed_to(step: Step, key: ForeignKey, after: Image) -> dict[str, Any] | No
         return None
     pairs = zip(key.parent_columns, key.child_columns, strict=True)
     return {parent: after[child] for parent, child in pairs}
+
+
+def _can_wait(step: Step, key: ForeignKey) -> bool:
+    """Whether rows may point to nothing until another step makes what they point to; see `arrange`."""
+    return key.deletes_wait if step.effect is Effect.DELETE else key.updates_wait
 
 
 def _removes(step: Step, key: ForeignKey, live: Image) -> bool:

@@ -46,7 +46,8 @@ class Order:
 
 def arrange(steps: list[Step], tables: Tables) -> Order:
     """Put the steps, one for each row, in order."""
-    order, made_room = Order(list(steps)), set[tuple[Reference, tuple[str, ...]]]()
+    order = Order(list(steps), _replaced_parents(steps, tables))
+    made_room = set[tuple[Reference, tuple[str, ...]]]()
     while True:
         graph = _Graph(order.steps, tables, order.deferred)
         sequence = graph.sort()
@@ -57,6 +58,21 @@ def arrange(steps: list[Step], tables: Tables) -> Order:
             order.stuck = [step for index, step in enumerate(order.steps) if index not in set(sequence)]
             order.steps = [order.steps[index] for index in sequence]
             return order
+
+
+def _replaced_parents(steps: list[Step], tables: Tables) -> set[tuple[str, str]]:
+    """Give the deferrable foreign keys of which one step takes a parent away that another makes.
+
+    Rows that are in no step may point to it all the while.
+    """
+    found = set()
+    for name, places in _by_table(steps).items():
+        for key in tables[name].children:
+            values = [_values(steps[place], key.parent_columns) for place in places]
+            taken = {old for old, new in values if old is not None and old != new}
+            if key.is_deferrable and any(new in taken for old, new in values if old != new):
+                found.add((key.schema, key.name))
+    return found
 
 
 def _break(

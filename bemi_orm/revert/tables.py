@@ -49,12 +49,18 @@ class UniqueIndex:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A foreign key; `child_key` is the primary key of the child's table."""
+    """A foreign key; `child_key` is the primary key of the child's table.
+
+    updates_wait, deletes_wait: whether what is done to a parent can be checked at the end of the transaction.
+    Of a deferrable key that is NO ACTION; any other action is taken at once.
+    """
 
     name: str
     schema: str
     is_deferrable: bool
     updates_cascade: bool
+    updates_wait: bool
+    deletes_wait: bool
     child: TableName
     child_columns: tuple[str, ...]
     child_key: tuple[str, ...]

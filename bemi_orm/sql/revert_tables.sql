@@ -45,6 +45,8 @@ SELECT
             'schema', fn.nspname,
             'is_deferrable', f.condeferrable,
             'updates_cascade', f.confupdtype = 'c',
+            'updates_wait', f.condeferrable AND f.confupdtype = 'a',
+            'deletes_wait', f.condeferrable AND f.confdeltype = 'a',
             'child', jsonb_build_array(fn.nspname, child.relname),
             'child_columns', (
                 SELECT jsonb_agg(a.attname ORDER BY k.place)

@@ -190,6 +190,38 @@ def test_rows_that_point_to_each_other_in_one_table(rig):
     )
 
 
+@pytest.mark.parametrize("defer", ["DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize("own", [True, False], ids=["in_one_table", "in_another"])
+def test_another_row_takes_the_place_that_rows_point_to(rig, defer, own):
+    child = "INSERT INTO revert.a VALUES (1, 2)" if own else "INSERT INTO revert.b VALUES (7, 2)"
+    plan = undo(
+        rig,
+        [
+            f"CREATE TABLE revert.a (id int PRIMARY KEY, boss int REFERENCES revert.a {defer})",
+            f"CREATE TABLE revert.b (id int PRIMARY KEY, a int NOT NULL REFERENCES revert.a {defer})",
+        ],
+        ["INSERT INTO revert.a VALUES (2, NULL), (3, NULL)", child],
+        "SET CONSTRAINTS ALL DEFERRED; DELETE FROM revert.a WHERE id = 2; "
+        "UPDATE revert.a SET id = 2 WHERE id = 3",
+    )
+    assert [step.table.table for step in plan.steps] == ["a", "a"], "the row that points is in no step"
+
+
+@pytest.mark.parametrize("action", ["", "ON UPDATE SET NULL DEFERRABLE", "ON UPDATE RESTRICT DEFERRABLE"])
+def test_no_row_may_point_to_nothing_where_that_cannot_wait(rig, action):
+    rig.run(
+        "CREATE TABLE revert.a (id int PRIMARY KEY)",
+        f"CREATE TABLE revert.b (id int PRIMARY KEY, a int REFERENCES revert.a {action})",
+    )
+    publish()
+    rig.run("INSERT INTO revert.a VALUES (2), (3)")
+    changes = rig.changes("DELETE FROM revert.a WHERE id = 2; UPDATE revert.a SET id = 2 WHERE id = 3")
+    rig.run("INSERT INTO revert.b VALUES (7, 2)")
+    [conflict] = changes.revert_plan().conflicts
+    assert conflict.kind is ConflictKind.CHILDREN_EXIST
+    assert "revert.b 7" in str(conflict)
+
+
 def test_foreign_key_that_follows_updates(rig):
     undo(
         rig,
