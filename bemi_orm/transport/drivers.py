@@ -88,6 +88,11 @@ def drop_message_result(cursor: Any, index: int) -> None:
         cursor._iresult = 0
 
 
+def server_version(connection: BaseDatabaseWrapper) -> int:
+    """Give the version of the server that the session is on, as libpq numbers it."""
+    return int(connection.connection.info.server_version)
+
+
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the next statement is part of a transaction that is open or about to be opened."""
     if not connection.autocommit:

@@ -1,17 +1,17 @@
-"""The SQL that writes a context into the write-ahead log, as a logical decoding message.
+"""A message: the context of a write as JSON that is safe wherever it stands.
 
-PostgreSQL manual, section 9.28.6 "Replication Management Functions": `pg_logical_emit_message`. With
-`transactional => true` the message is decoded with its transaction, in its place among the row changes.
-
-The JSON holds no quote, placeholder or comment sign, so that as a literal it can stand before any statement
-without touching that one's parameters. It shows in server logs, as parameters do; `pg_stat_statements` keeps
-one entry for all.
+It holds no quote, placeholder or comment sign, so that in a text it can stand before any statement without
+touching that one's parameters.
 """
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
+from operator import is_
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
@@ -29,26 +29,10 @@ SQL_KEY: Final = "SQL"
 USER_SQL_KEY: Final = "_SQL"
 """Where a project's own key `SQL` is kept."""
 
-NO_OTHER_CONTEXT: Final = "/*Bemi  Bemi*/\n"
-"""Stands before all else that is sent with a message. Row triggers of other Bemi clients read the first such
-comment of a text, were it in a user's data, as context: this one says that there is none."""
-
 MAX_CACHED_LENGTH: Final = 8_192
 
-_FUNCTION: Final = "SELECT pg_catalog.pg_logical_emit_message(true, '_bemi', "
-_END: Final = ");\n"  # a new line, as PostgreSQL shows the line of an error
-_TAIL: Final = f"'{_END}"
-
-EMIT_PARAMETER: Final = f"{_FUNCTION}%s{_END}"
-"""Emits a message that is a parameter."""
-
-
-def emit_statement(message: str) -> str:
-    r"""Give the SQL that emits a message. In `E'...'` a backslash is doubled whatever
-    `standard_conforming_strings` says.
-    """
-    doubled = message.replace("\\", r"\\")
-    return f"{_FUNCTION}E'{doubled}{_TAIL}"
+_UNCHANGING: Final = frozenset({str, int, float, bool, type(None), UUID, Decimal, datetime, date})
+"""Types whose values are what they were, as long as they are the same object."""
 
 
 def build_message(scope: Scope | None, sql: str | None) -> str:
@@ -59,7 +43,7 @@ def build_message(scope: Scope | None, sql: str | None) -> str:
     """
     limits = _limits()
     try:
-        text = _context_text(scope.resolve() if scope else {}, limits.context_max_bytes)
+        text = _context_text(scope, limits.context_max_bytes) if scope else "{}"
     except Exception as error:
         count_error(MESSAGE_FAILED, error)
         text = encode({ERROR_KEY: type(error).__name__}, limits.context_max_bytes)
@@ -67,12 +51,6 @@ def build_message(scope: Scope | None, sql: str | None) -> str:
         joint = "" if text == "{}" else ","
         text = f'{text[:-1]}{joint}"{SQL_KEY}":{_sql_text(sql, limits.sql_max_length)}}}'
     return text
-
-
-def without_message(sql: str) -> str:
-    """Give a text that was sent without the message in it."""
-    before, function, rest = sql.partition(_FUNCTION)
-    return before.removeprefix(NO_OTHER_CONTEXT) + rest.partition(_TAIL)[2] if function else sql
 
 
 class _Limits(NamedTuple):
@@ -96,10 +74,23 @@ def _forget_limits(**kwargs: object) -> None:
     _limits.cache_clear()
 
 
-def _context_text(context: dict[str, Any], max_bytes: int) -> str:
+def _context_text(scope: Scope, max_bytes: int) -> str:
+    """Encode the scope's context, once for all writes that find the same plain values in it."""
+    context = scope.resolve()
+    if scope.kept and _is_same(scope.kept[0], context):
+        return scope.kept[1]
+    sent = context
     if SQL_KEY in context:
-        context[USER_SQL_KEY] = context.pop(SQL_KEY)
-    return _escape(encode(context, max_bytes))
+        sent = {USER_SQL_KEY if key == SQL_KEY else key: value for key, value in context.items()}
+    text = _escape(encode(sent, max_bytes))
+    if _UNCHANGING.issuperset(map(type, context.values())):
+        scope.kept = context, text
+    return text
+
+
+def _is_same(context: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Compare by identity, as True is 1 and 1.0 to Python."""
+    return list(context) == list(other) and all(map(is_, context.values(), other.values()))
 
 
 def _sql_text(sql: str, max_length: int) -> str:

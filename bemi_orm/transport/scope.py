@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -33,12 +33,14 @@ class Scope:
     source: asked for the request's keys when something is written; `data` wins over it.
     outer: the scope around this one.
     owner: the `context` that was entered to make it, and that ends it.
+    kept: a context that was sent, and how; `bemi_orm.transport.message` keeps it for the next write.
     """
 
     data: Mapping[str, Any]
     source: ContextSource | None = None
     outer: Scope | None = None
     owner: context | None = None
+    kept: tuple[dict[str, Any], str] | None = field(default=None, init=False)
 
     def resolve(self) -> dict[str, Any]:
         """Give the whole context as a new dict; the ids of tracing give way to keys of the project."""
@@ -117,8 +119,12 @@ class context:  # noqa: N801 - used as a statement, as are contextlib's own
         return replace(running, data={**running.data, **self._data}, outer=running, owner=self)
 
     def __enter__(self) -> context:
-        self._undo_plain_call()
-        _running.set(self._inner_scope())
+        merged = self._merged
+        if merged is not None and _running.get() is merged:  # it begins here, and ends with this block
+            merged.outer, merged.owner = self._before, self
+            self._before = self._merged = None
+        else:
+            _running.set(self._inner_scope())
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -19,6 +19,7 @@ SPAN_ID_KEY: Final = "span_id"
 CORRELATION_ID_KEY: Final = "correlation_id"
 
 _HEADERS: Final = ("X-Request-ID", "X-Correlation-ID")
+_PACKAGES: Final = ("opentelemetry.trace", "django_guid")
 _PLAIN_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 
@@ -26,6 +27,8 @@ def tracing_ids() -> dict[str, str]:
     """Give `trace_id` and `span_id` of OpenTelemetry's running span, as W3C Trace Context spells them in hex
     digits, and `correlation_id` of django-guid; only those that exist now. Never raises.
     """
+    if sys.modules.keys().isdisjoint(_PACKAGES):
+        return {}
     try:
         return {**_span_ids(), **_guid()}
     except Exception as error:

@@ -20,13 +20,8 @@ from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
 from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
-from bemi_orm.transport.message import (
-    EMIT_PARAMETER,
-    NO_OTHER_CONTEXT,
-    build_message,
-    emit_statement,
-    without_message,
-)
+from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, emit, literal, without_message
+from bemi_orm.transport.message import build_message
 from bemi_orm.transport.positions import Insertion, point_into_statement
 from bemi_orm.transport.scope import Scope, running_scope
 from bemi_orm.transport.statements import Write, find_write
@@ -37,11 +32,12 @@ Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
 
 class Plan(NamedTuple):
-    """What to send with a statement: its text, the message as JSON, and the write that it is for."""
+    """What to send with a statement: its text, the message as JSON, the write that it is for, and to what."""
 
     sql: str
     message: str
     write: Write
+    server_version: int
 
 
 def install_on_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
@@ -82,11 +78,13 @@ def emit_context(using: str | None = None) -> None:
 class ContextSender:
     """The execute wrapper of one connection."""
 
-    __slots__ = ("_is_on_primary", "_sent_in")
+    __slots__ = ("_sent_in", "_server_version")
 
     def __init__(self) -> None:
         self._sent_in: object = None
-        self._is_on_primary = False  # not known yet; what a primary is it stays, to the session's end
+        self._server_version = (
+            0  # not known yet, or a standby; what a primary is it stays, to the session's end
+        )
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
@@ -106,7 +104,7 @@ class ContextSender:
 
     def note_new_session(self) -> None:
         """Forget what was true of the session before."""
-        self._is_on_primary = False
+        self._server_version = 0
 
     def note_sent(self, connection: BaseDatabaseWrapper) -> None:
         """Remember that the connection's present transaction has a message."""
@@ -121,7 +119,7 @@ class ContextSender:
             write = find_write(text) if text is not None else None
             if text is None or write is None or not self._is_due(scope, write, connection, cursor):
                 return None
-            plan = Plan(text, build_message(scope, text), write)
+            plan = Plan(text, build_message(scope, text), write, self._server_version)
             self.note_sent(connection)
         except Exception as error:
             count_error(MESSAGE_FAILED, error)
@@ -139,8 +137,9 @@ class ContextSender:
         return not write.may_commit or drivers.is_in_transaction(connection)
 
     def _may_write(self, connection: BaseDatabaseWrapper) -> bool:
-        self._is_on_primary = self._is_on_primary or not drivers.is_on_standby(connection)
-        return self._is_on_primary
+        if not self._server_version and not drivers.is_on_standby(connection):
+            self._server_version = drivers.server_version(connection)
+        return self._server_version > 0
 
 
 def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
@@ -153,12 +152,12 @@ def _execute_with_message(
     cursor = context["cursor"].cursor
     start = 0 if plan.write.may_lead else plan.write.position
     is_parameter = start == 0 and drivers.should_bind_message(plan.sql, params)
-    emission = EMIT_PARAMETER if is_parameter else emit_statement(plan.message)
+    emission = emit(PARAMETER if is_parameter else literal(plan.message), plan.server_version)
     text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{emission}{plan.sql[start:]}"
     try:
         result = execute(text, (plan.message, *params) if is_parameter else params, many, context)
     except DatabaseError as error:
-        sent = emission.replace("%s", drivers.literal(plan.message, cursor)) if is_parameter else emission
+        sent = emit(drivers.literal(plan.message, cursor), plan.server_version) if is_parameter else emission
         point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(sent)))
         raise
     drivers.drop_message_result(cursor, 0 if plan.write.may_lead else plan.write.before)
@@ -199,7 +198,7 @@ def _send_alone(connection: BaseDatabaseWrapper, message: str) -> None:
     """Send a message on the driver's own cursor, so that it is not in `connection.queries`."""
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        cursor.execute(emit_statement(message))
+        cursor.execute(emit(literal(message), drivers.server_version(connection)))
 
 
 def _show_statements_without_message(connection: BaseDatabaseWrapper) -> None:

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.write_cost [WRITES] [--pg-bin DIR] [--no-fsync]
 
 Two databases of one server: one as Django makes it, and one with REPLICA IDENTITY FULL and a new context
-around each write. Short blocks of writes alternate between them, in changing order, so that both see the same
+around each write. Short blocks of writes go to one or the other by chance, so that both see the same
 machine. Given are the medians of the time of one write, and their ratio; a mixed one is a transaction of six
 statements, a bulk one has 400 rows. BEMI_TEST_DRIVER=psycopg2 chooses the driver.
 """
@@ -11,10 +11,13 @@ statements, a bulk one has 400 rows. BEMI_TEST_DRIVER=psycopg2 chooses the drive
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import django
@@ -80,14 +83,12 @@ def measure(write: Write, runs: int) -> tuple[float, float]:
     from bemi_orm import context
 
     taken: dict[str, list[float]] = {PLAIN: [], TRACKED: []}
-    for number in range(runs // BLOCK):
-        for alias in sorted(taken, reverse=number % 2 == 0):
+    for _ in range(runs // BLOCK):
+        for alias in random.sample(sorted(taken), 2):
+            gc.collect()  # which would otherwise happen to one of both more often
             for _ in range(BLOCK):
                 start = time.perf_counter()
-                if alias == TRACKED:
-                    with context(**CONTEXT):
-                        write(alias)
-                else:
+                with context(**CONTEXT) if alias == TRACKED else nullcontext():
                     write(alias)
                 taken[alias].append(time.perf_counter() - start)
     plain, tracked = (statistics.median(taken[alias][2 * BLOCK :]) for alias in (PLAIN, TRACKED))
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--pg-bin", type=Path)
     parser.add_argument("--no-fsync", action="store_true", help="leave out the disk: what our code costs")
     options = parser.parse_args()
+    gc.disable()
     with EmbeddedPostgres(options.pg_bin, {"fsync": "off" if options.no_fsync else "on"}) as server:
         server.create_database("bemi")
         server.create_database("bemi_other")

@@ -14,12 +14,21 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bemi_orm.transport import counters
-from bemi_orm.transport.encoding import encode
-from bemi_orm.transport.message import build_message, emit_statement, without_message
+from bemi_orm.transport import counters, message
+from bemi_orm.transport.emission import emit, literal, without_message
+from bemi_orm.transport.encoding import _encode_plain, encode
+from bemi_orm.transport.message import build_message
 from bemi_orm.transport.scope import Scope
 
 LIMIT = 65_536
+
+
+class StrSubclass(str):
+    pass
+
+
+class IntSubclass(int):
+    pass
 
 
 @pytest.fixture(autouse=True)
@@ -205,16 +214,48 @@ def test_a16_whatever_fails_leaves_a_message():
     assert counters.counts() == {counters.MESSAGE_FAILED: 1}
 
 
-def test_the_statement_is_shown_without_its_message():
-    message = emit_statement(build_message(Scope({"a": "') WHERE"}), "UPDATE t"))
+@pytest.mark.parametrize("server_version", [150_000, 170_000])
+def test_the_statement_is_shown_without_its_message(server_version):
+    message = emit(literal(build_message(Scope({"a": "') WHERE"}), "UPDATE t")), server_version)
     assert without_message(f"BEGIN; {message}UPDATE t") == "BEGIN; UPDATE t"
     assert without_message("UPDATE t") == "UPDATE t"
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters())
+
+
+@given(st.dictionaries(st.text(st.characters()), SCALARS))
+def test_plain_values_are_written_as_json_writes_them(data):
+    expected = json.dumps(data, separators=(",", ":"))
+    assert encode(data, len(expected)) == expected or "_bemi_replaced" in encode(data, 1_000_000)
+    assert _encode_plain(data) == expected
+
+
+@pytest.mark.parametrize("value", [1.5, StrSubclass("a"), IntSubclass(1), [1], {"a": 1}])
+def test_other_values_are_left_to_the_encoder(value):
+    assert _encode_plain({"a": 1, "b": value}) is None
+    assert json.loads(encode({"a": 1, "b": value}, LIMIT)) == {"a": 1, "b": value}
+
+
+def test_a_context_is_encoded_once_while_it_is_the_same(monkeypatch):
+    calls = []
+    monkeypatch.setattr(message, "encode", lambda *given: calls.append(given) or encode(*given))
+    words, number = ["a"], [1]
+    plain = Scope({"a": "b"}, lambda: {"n": number[0]})
+    assert [json.loads(build_message(plain, None))["n"] for _ in range(3)] == [1, 1, 1]
+    assert len(calls) == 1
+    number[0] = True
+    assert json.loads(build_message(plain, None))["n"] is True
+    nested = Scope({"words": words})
+    assert json.loads(build_message(nested, None)) == {"words": ["a"]}
+    words.append("b")
+    assert json.loads(build_message(nested, None)) == {"words": ["a", "b"]}
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.floats() | st.lists(st.text())))
 def test_a4_no_value_leaves_the_literal(data):
     message = build_message(Scope({"a": data}), None)
-    assert emit_statement(message).count("'") == 4
+    assert literal(message).count("'") == 2
     for sign in ("%", "*", "--"):
         assert sign not in message
     assert json.loads(message)["a"].keys() == {key.replace("\0", "\ufffd") for key in data}
