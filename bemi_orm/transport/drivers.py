@@ -7,11 +7,25 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
+
+class MessageParameter(str):
+    """A message as a parameter; whatever a project makes of other strings, psycopg 3 sends it as it is."""
+
+    __slots__ = ()
+
+
 if is_psycopg3:
-    from psycopg import ClientCursor
+    from psycopg import ClientCursor, adapters
+    from psycopg.adapt import Dumper
     from psycopg.sql import Literal
 
     CLIENT_BINDING_CURSORS: tuple[type, ...] = (ClientCursor,)
+
+    class _MessageDumper(Dumper):
+        def dump(self, obj: str) -> bytes:
+            return obj.encode()
+
+    adapters.register_dumper(MessageParameter, _MessageDumper)
 else:
     CLIENT_BINDING_CURSORS = ()
 
@@ -55,21 +69,24 @@ def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
     return is_plain or isinstance(cursor, CLIENT_BINDING_CURSORS)
 
 
-def should_bind_message(sql: str, params: Any) -> bool:
+def should_bind_message(sql: str, params: Any, connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the message had better be the first parameter of the statement.
 
     psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text would
     make each a new one. Only where the parameters are surely as many as the placeholders, as the driver's
-    error names their numbers.
+    error names their numbers; and where no other wrapper sees them.
     """
     if not is_psycopg3 or not isinstance(params, list | tuple):
         return False
-    return sql.count("%s") == sql.count("%") == len(params)
+    if not sql.count("%s") == sql.count("%") == len(params):
+        return False
+    modules = (getattr(wrapper, "__module__", "") for wrapper in connection.execute_wrappers)
+    return all(module.startswith("bemi_orm.") for module in modules)
 
 
-def literal(text: str, cursor: Any) -> str:
-    """Give what psycopg 3 puts into a statement for a string."""
-    return Literal(text).as_string(cursor)
+def literal(message: str, cursor: Any) -> str:
+    """Give what psycopg 3 puts into a statement for a message that is a parameter."""
+    return Literal(MessageParameter(message)).as_string(cursor)
 
 
 def drop_message_result(cursor: Any, index: int) -> None:

@@ -28,7 +28,7 @@ TRUNCATED_MARK: Final = "[truncated]"
 MAX_DEPTH: Final = 64
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_PERHAPS_UNSTORABLE: Final = re.compile(
+_UNSTORABLE_ESCAPE: Final = re.compile(
     r"\\u0000|\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f]"
 )
 
@@ -47,8 +47,7 @@ class _Encoder(DjangoJSONEncoder):
                 return str(o)
 
 
-_dumps: Final = _Encoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-
+_to_json: Final = _Encoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 _PLAIN: Final[Mapping[type, Callable[[Any], str]]] = {
     str: encode_basestring_ascii,
@@ -60,18 +59,25 @@ _PLAIN: Final[Mapping[type, Callable[[Any], str]]] = {
 
 
 def encode(context: Mapping[str, Any], max_bytes: int) -> str:
-    """Give the context as an ASCII JSON object of at most `max_bytes` bytes; no value makes it raise."""
+    """Give the context as a safe ASCII JSON object of at most `max_bytes` bytes; no value makes it raise.
+
+    Safe: it holds no quote, placeholder or comment sign of SQL.
+    """
     try:
-        text = _encode_plain(context) or _dumps(context)
+        text = _escape(_encode_plain(context) or _to_json(context))
     except Exception:  # the values that are to blame are looked for one by one
         return _encode_each(context, max_bytes)
-    if len(text) > max_bytes or ("\\u" in text and _PERHAPS_UNSTORABLE.search(text)):
+    if len(text) > max_bytes or _is_unstorable(text) or text.count("[") + text.count("{") > MAX_DEPTH:
         return _encode_each(context, max_bytes)
     return text
 
 
+def _is_unstorable(text: str) -> bool:
+    return "\\u" in text and bool(_UNSTORABLE_ESCAPE.search(text.replace(r"\\", "")))
+
+
 def _encode_plain(context: Mapping[str, Any]) -> str | None:
-    """Give what `_dumps` gives, if all keys are strings, and all values are of `_PLAIN`."""
+    """Give what `_to_json` gives, if all keys are strings, and all values are of `_PLAIN`."""
     pairs = []
     for key, value in context.items():
         to_text = _PLAIN.get(type(value))
@@ -82,7 +88,7 @@ def _encode_plain(context: Mapping[str, Any]) -> str | None:
 
 
 def encode_text(text: str) -> str:
-    """Give a string as an ASCII JSON string that jsonb accepts."""
+    """Give a string as a safe ASCII JSON string that jsonb accepts."""
     return _dumps(_UNSTORABLE.sub("\ufffd", text))
 
 
@@ -101,13 +107,23 @@ def _encode_each(context: Mapping[str, Any], max_bytes: int) -> str:
     return _fit(values, max_bytes)
 
 
+def _dumps(value: Any) -> str:
+    return _escape(_to_json(value))
+
+
+def _escape(text: str) -> str:
+    """Make JSON safe in literals and comments, and for drivers; only its strings hold what is replaced."""
+    safe = text.replace("'", r"\u0027").replace("%", r"\u0025").replace("*", r"\u002a")
+    return safe.replace("--", r"\u002d\u002d")
+
+
 def _key_text(key: Any) -> str:
     """A key as the encoder itself writes it, where it takes it."""
     if isinstance(key, str):
         return key
     try:
         if key is None or isinstance(key, int) or (isinstance(key, float) and math.isfinite(key)):
-            return _dumps(key)
+            return _to_json(key)
         with building():
             return str(key)
     except Exception as error:

@@ -27,9 +27,16 @@ SQL_KEY: Final = "SQL"
 """Reserved for the statement."""
 
 USER_SQL_KEY: Final = "_SQL"
-"""Where a project's own key `SQL` is kept."""
+"""Where a project's own key `SQL` is kept; behind more underscores if it has this one, too."""
+
+LARGEST_CONTEXT: Final = 1 << 19
+LONGEST_SQL: Final = 40_000
+"""Limits of the settings. The worker takes a message of 1 MiB, and a character takes up to 12 bytes."""
 
 MAX_CACHED_LENGTH: Final = 8_192
+
+_MARK: Final = '"_bemi_'
+"""Begins the keys that name what was altered, which is to be counted each time."""
 
 _UNCHANGING: Final = frozenset({str, int, float, bool, type(None), UUID, Decimal, datetime, date})
 """Types whose values are what they were, as long as they are the same object."""
@@ -63,7 +70,8 @@ class _Limits(NamedTuple):
 def _limits() -> _Limits:
     """Settings, kept as reading three of them would cost as much as all the rest of a message."""
     try:
-        return _Limits(settings.CONTEXT_MAX_BYTES, settings.CAPTURE_SQL, settings.SQL_MAX_LENGTH)
+        largest = min(settings.CONTEXT_MAX_BYTES, LARGEST_CONTEXT)
+        return _Limits(largest, settings.CAPTURE_SQL, min(settings.SQL_MAX_LENGTH, LONGEST_SQL))
     except ConfigurationError:  # must not cost the user's statement
         count(MESSAGE_FAILED, "a BEMI_* setting is of a wrong type: run manage.py check")
         return _Limits(Settings.CONTEXT_MAX_BYTES, Settings.CAPTURE_SQL, Settings.SQL_MAX_LENGTH)
@@ -77,15 +85,20 @@ def _forget_limits(**kwargs: object) -> None:
 def _context_text(scope: Scope, max_bytes: int) -> str:
     """Encode the scope's context, once for all writes that find the same plain values in it."""
     context = scope.resolve()
-    if scope.kept and _is_same(scope.kept[0], context):
-        return scope.kept[1]
-    sent = context
-    if SQL_KEY in context:
-        sent = {USER_SQL_KEY if key == SQL_KEY else key: value for key, value in context.items()}
-    text = _escape(encode(sent, max_bytes))
-    if _UNCHANGING.issuperset(map(type, context.values())):
+    kept = scope.kept  # once: threads may share the scope
+    if kept and _is_same(kept[0], context):
+        return kept[1]
+    text = encode(_without_sql_key(context) if SQL_KEY in context else context, max_bytes)
+    if _UNCHANGING.issuperset(map(type, context.values())) and _MARK not in text:
         scope.kept = context, text
     return text
+
+
+def _without_sql_key(context: dict[str, Any]) -> dict[str, Any]:
+    name = USER_SQL_KEY
+    while name in context:
+        name = f"_{name}"
+    return {name if key == SQL_KEY else key: value for key, value in context.items()}
 
 
 def _is_same(context: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -96,15 +109,9 @@ def _is_same(context: dict[str, Any], other: dict[str, Any]) -> bool:
 def _sql_text(sql: str, max_length: int) -> str:
     if len(sql) > max_length:
         sql = sql[: max(max_length - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
-    return _sql_text_cached(sql) if len(sql) <= MAX_CACHED_LENGTH else _escape(encode_text(sql))
+    return _sql_text_cached(sql) if len(sql) <= MAX_CACHED_LENGTH else encode_text(sql)
 
 
 @lru_cache(maxsize=1_024)
 def _sql_text_cached(sql: str) -> str:
-    return _escape(encode_text(sql))
-
-
-def _escape(text: str) -> str:
-    """Make JSON safe in literals and comments, and for drivers; only its strings hold what is replaced."""
-    safe = text.replace("'", r"\u0027").replace("%", r"\u0025").replace("*", r"\u002a")
-    return safe.replace("--", r"\u002d\u002d")
+    return encode_text(sql)

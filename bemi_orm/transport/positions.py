@@ -19,6 +19,7 @@ if is_psycopg3:
 else:
     from bemi_orm.transport.psycopg2errors import move_position
 
+_INDEX: Final = re.compile(r"\bat index (\d+)$")
 _LINE: Final = re.compile(r"^LINE (\d+):(.*\n *)(?=\^)", re.MULTILINE)
 
 
@@ -50,6 +51,14 @@ def point_into_statement(error: DatabaseError, *insertions: Insertion) -> None:
     move_position(cause, position - sum(insertion.length for insertion in before))
     if not is_psycopg3:  # there the text is an attribute, too
         cause.__setstate__({"pgerror": _renumber(cause.pgerror, lines), "pgcode": cause.pgcode})
+
+
+def renumber_format_error(error: ValueError, length: int) -> None:
+    """Correct what psycopg2 says of a bad placeholder, where so much stood before the statement."""
+    error.args = tuple(
+        _INDEX.sub(lambda match: f"at index {int(match[1]) - length}", arg) if isinstance(arg, str) else arg
+        for arg in error.args
+    )
 
 
 def _renumber(text: str, lines: int) -> str:

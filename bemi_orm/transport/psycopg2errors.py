@@ -7,11 +7,14 @@ that gives a subclass of it for an error that was moved, and what it always gave
 from __future__ import annotations
 
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import psycopg2
 from psycopg2.extensions import Diagnostics
 
-_POSITION: Final = "_bemi_position"
+_positions: Final[WeakKeyDictionary[psycopg2.Error, int]] = (
+    WeakKeyDictionary()
+)  # what else an error has, is pickled
 
 
 class MovedDiagnostics(Diagnostics):
@@ -29,11 +32,11 @@ class MovedDiagnostics(Diagnostics):
 
 def move_position(error: Any, position: int) -> None:
     """Let `error.diag.statement_position` be another; all else is the server's report."""
-    error.__dict__[_POSITION] = position
+    _positions[error] = position
 
 
 def _diagnostics(error: psycopg2.Error) -> Diagnostics:
-    position = error.__dict__.get(_POSITION)
+    position = _positions.get(error)
     return Diagnostics(error) if position is None else MovedDiagnostics(error, position)
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final
 
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 from django.utils.module_loading import import_string
@@ -40,12 +44,26 @@ def default_request_context(request: HttpRequest) -> dict[str, Any]:
 def call_context_function(request: HttpRequest) -> dict[str, Any]:
     """Give what `BEMI_CONTEXT_FUNCTION` gives for a request, called afresh.
 
+    In an event loop, where a function that queries (for the user, say) is refused, it is called again in a
+    thread of its own, and waited for: so a task that an async view publishes has its caller's context.
     Raises what it raises, and TypeError where it does not return a dict.
     """
-    data = _load(settings.CONTEXT_FUNCTION)(request)
+    function = _load(settings.CONTEXT_FUNCTION)
+    try:
+        data = function(request)
+    except SynchronousOnlyOperation:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            data = thread.submit(copy_context().run, _call_and_disconnect, function, request).result()
     if not isinstance(data, Mapping):
         raise TypeError(f"BEMI_CONTEXT_FUNCTION must return a dict, not {type(data).__name__}")
     return dict(data)
+
+
+def _call_and_disconnect(function: Callable[[HttpRequest], Any], request: HttpRequest) -> Any:
+    try:
+        return function(request)
+    finally:
+        connections.close_all()  # those of this thread
 
 
 class RequestContext:

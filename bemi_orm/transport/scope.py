@@ -97,34 +97,31 @@ class context:  # noqa: N801 - used as a statement, as are contextlib's own
 
     def __init__(self, /, **data: Any) -> None:
         self._data = data
-        self._before = _running.get()
-        self._merged: Scope | None = self._merge_into_running()
-
-    def _merge_into_running(self) -> Scope:
-        running = _running.get()
-        merged = replace(running, data={**running.data, **self._data}) if running else Scope(self._data)
-        _running.set(merged)
-        return merged
+        self._before = running = _running.get()
+        self._merged = (
+            Scope({**running.data, **data}, running.source, running.outer, running.owner)
+            if running
+            else Scope(data)
+        )
+        _running.set(self._merged)
 
     def _undo_plain_call(self) -> None:
-        """Creation cannot know that `with` or a function follows: take its merge back."""
-        if self._merged is not None and _running.get() is self._merged:
+        """Creation cannot know that `with` or a function follows: take its merge back, where it still runs.
+
+        That may be several threads and tasks, as each starts with the scope of what makes it.
+        """
+        if _running.get() is self._merged:
             _running.set(self._before)
-        self._before = self._merged = None
 
     def _inner_scope(self) -> Scope:
         running = _running.get()
         if running is None:
             return Scope(self._data, owner=self)
-        return replace(running, data={**running.data, **self._data}, outer=running, owner=self)
+        return Scope({**running.data, **self._data}, running.source, running, self)
 
     def __enter__(self) -> context:
-        merged = self._merged
-        if merged is not None and _running.get() is merged:  # it begins here, and ends with this block
-            merged.outer, merged.owner = self._before, self
-            self._before = self._merged = None
-        else:
-            _running.set(self._inner_scope())
+        self._undo_plain_call()
+        _running.set(self._inner_scope())
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -29,7 +29,7 @@ TRANSACTION_VERBS: Final = frozenset(
 )
 QUERY_VERBS: Final = frozenset({"SELECT", "VALUES", "TABLE"})
 TABLE_KINDS: Final = frozenset({"GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED", "TABLE"})
-OFF: Final = frozenset({"FALSE", "OFF", "0"})
+OFF: Final = frozenset({"FALSE", "OFF", "0", "'FALSE'", "'OFF'", "'0'"})
 
 _WRITE_WORD: Final = re.compile(r"\b(?:insert|update|delete|merge|truncate|copy|into|call|do|create)\b", re.I)
 
@@ -104,10 +104,12 @@ def _split(tokens: Iterator[Token]) -> Iterator[Statement]:
 
 
 def _writes(statement: Statement) -> bool:
+    while statement.word(0) == "(":
+        statement = statement.after(1)
     match statement.word(0):
         case "SELECT":
             return _selects_into(statement)
-        case "WITH" | "(":
+        case "WITH":
             return _with_writes(statement)
         case "COPY":
             return _copies_in(statement)
@@ -120,26 +122,64 @@ def _writes(statement: Statement) -> bool:
 
 
 def _selects_into(statement: Statement) -> bool:
-    return any(token.text == "INTO" and token.depth == 0 for token in statement.tokens)
+    """INTO is also a name, behind AS or a dot."""
+    depth = statement.tokens[0].depth
+    previous = ""
+    for token in statement.tokens:
+        if token.depth < depth:
+            return False
+        if token.text == "INTO" and token.depth == depth and previous not in {"AS", "."}:
+            return True
+        previous = token.text
+    return False
 
 
 def _with_writes(statement: Statement) -> bool:
     """WITH may write in its queries, each in parentheses, and in the statement that follows them."""
-    previous = ""
-    main_verb = ""
-    for token in statement.tokens:
-        if previous == "(" and token.text in ROW_VERBS:
+    place = 2 if statement.word(1) == "RECURSIVE" else 1
+    while True:
+        start = _query_start(statement, place)
+        query = statement.after(start)
+        if query.word(0) in ROW_VERBS or (query.word(0) == "WITH" and _with_writes(query)):
             return True
-        if token.depth == 0 and not main_verb and previous == ")" and token.text in ROW_VERBS | QUERY_VERBS:
-            main_verb = token.text
-        previous = token.text
-    return main_verb in ROW_VERBS or (main_verb == "SELECT" and _selects_into(statement))
+        place = _query_end(statement, start)
+        if statement.word(place) != ",":
+            return _writes(statement.after(place))
+        place += 1
+
+
+def _query_start(statement: Statement, place: int) -> int:
+    """Give the place behind `name (columns) AS [NOT] MATERIALIZED (`."""
+    while place < len(statement.tokens) and statement.word(place) != "AS":
+        place += 1
+    while place < len(statement.tokens) and statement.word(place) != "(":
+        place += 1
+    return place + 1
+
+
+def _query_end(statement: Statement, start: int) -> int:
+    """Give the place behind `query) [SEARCH ... SET name] [CYCLE ... USING name]`."""
+    depth = statement.tokens[start - 1].depth if start <= len(statement.tokens) else 0
+    place = start
+    while place < len(statement.tokens) and (
+        statement.word(place) != ")" or statement.tokens[place].depth > depth
+    ):
+        place += 1
+    place += 1
+    for clause, end in (("SEARCH", "SET"), ("CYCLE", "USING")):
+        if statement.word(place) == clause:
+            while place < len(statement.tokens) and statement.word(place) != end:
+                place += 1
+            place += 2
+    return place
 
 
 def _copies_in(statement: Statement) -> bool:
     """COPY FROM a server's file; from STDIN it is sent by driver calls that no wrapper sees."""
     if statement.word(1) == "(":
-        return statement.word(2) in ROW_VERBS or (statement.word(2) == "WITH" and _with_writes(statement))
+        return statement.word(2) in ROW_VERBS or (
+            statement.word(2) == "WITH" and _with_writes(statement.after(2))
+        )
     words = [token.text for token in statement.tokens if token.depth == 0]
     return "FROM" in words and words[words.index("FROM") + 1 :][:1] != ["STDIN"]
 

@@ -11,12 +11,13 @@ _TOKEN: Final = re.compile(
       --[^\n\r]*                                    # comment to the end of the line
     | (?P<comment>/\*)                              # comment that may nest
     | E'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?:\s*[\n\r]\s*'[^'\\]*(?:(?:\\.|'')[^'\\]*)*')*  # with continuations
+    | (?P<text>'\w{1,5}')                           # short string, as it may be an option
     | '[^']*'                                       # string, or a part of one that holds a doubled quote
     | (?P<name>"[^"]*"(?:"[^"]*")*)                 # quoted name
     | (?P<tag>\$(?:[A-Z_\x80-\U0010ffff]\w*)?\$).*?(?-i:(?P=tag))     # dollar-quoted string
     | %(?:\([^)]*\))?[stb%]                         # a driver's placeholder, whatever its name
     | (?P<word>[A-Z_\x80-\U0010ffff][\w$]*|\d[\w.]*)
-    | (?P<mark>[();,])
+    | (?P<mark>[();,.])
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -24,7 +25,7 @@ _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 
 
 class Token(NamedTuple):
-    """A word or number in upper case, a quoted name as `"`, or one of `(`, `)`, `;`, `,`.
+    """A word, number or short string in upper case, a quoted name as `"`, or one of `(`, `)`, `;`, `,`, `.`.
 
     position: index in the text. depth: how many parentheses and ATOMIC bodies are around it.
     """
@@ -63,7 +64,7 @@ def _scan(sql: str) -> Iterator[tuple[str, int]]:
             position = _comment_end(sql, position)
         elif kind == "name":
             yield '"', match.start()
-        elif kind in {"word", "mark"}:
+        elif kind in {"word", "mark", "text"}:
             yield match[0].upper(), match.start()
 
 

@@ -22,7 +22,7 @@ from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
 from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, emit, literal, without_message
 from bemi_orm.transport.message import build_message
-from bemi_orm.transport.positions import Insertion, point_into_statement
+from bemi_orm.transport.positions import Insertion, point_into_statement, renumber_format_error
 from bemi_orm.transport.scope import Scope, running_scope
 from bemi_orm.transport.statements import Write, find_write
 
@@ -151,14 +151,20 @@ def _execute_with_message(
 ) -> Any:
     cursor = context["cursor"].cursor
     start = 0 if plan.write.may_lead else plan.write.position
-    is_parameter = start == 0 and drivers.should_bind_message(plan.sql, params)
+    is_parameter = start == 0 and drivers.should_bind_message(plan.sql, params, context["connection"])
     emission = emit(PARAMETER if is_parameter else literal(plan.message), plan.server_version)
     text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{emission}{plan.sql[start:]}"
+    if is_parameter:
+        params = (drivers.MessageParameter(plan.message), *params)
     try:
-        result = execute(text, (plan.message, *params) if is_parameter else params, many, context)
+        result = execute(text, params, many, context)
     except DatabaseError as error:
         sent = emit(drivers.literal(plan.message, cursor), plan.server_version) if is_parameter else emission
         point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(sent)))
+        raise
+    except ValueError as error:
+        if start == 0:
+            renumber_format_error(error, _GUARD.length + len(emission))
         raise
     drivers.drop_message_result(cursor, 0 if plan.write.may_lead else plan.write.before)
     return result

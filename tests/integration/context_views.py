@@ -14,6 +14,7 @@ from rest_framework.authentication import SessionAuthentication, TokenAuthentica
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from bemi_orm.transport.carrying import pack_context
 from bemi_orm.transport.request import default_request_context
 from bemi_orm.transport.scope import context, current_context
 from tests.todos.models import Tag
@@ -121,6 +122,11 @@ async def write_async(request, code):
     return HttpResponse(code)
 
 
+async def publish_async(request):
+    """Gives what a task would take along, before anybody has looked at the user."""
+    return HttpResponse(pack_context())
+
+
 async def write_task(code, number):
     with context(task=number):
         await Tag.objects.acreate(code=f"{code}-{number}")
@@ -204,6 +210,7 @@ def async_only(get_response):
 urlpatterns = [
     path("write/<slug:code>/", write),
     path("write-async/<slug:code>/", write_async),
+    path("publish-async/", publish_async),
     path("write-twice/", write_twice),
     path("write-in-atomic/", write_in_atomic),
     path("read/", read),

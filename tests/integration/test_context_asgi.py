@@ -1,6 +1,7 @@
 """A9: an ASGI application of its own, beside Django's: a consumer of messages, as Channels has them."""
 
 import asyncio
+import json
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -85,6 +86,37 @@ def test_a9_consumers_never_mix(log):
     assert found == [
         {"user_id": number, "path": "/chat/", "message": message} for number in range(10) for message in "ab"
     ]
+
+
+def test_a_task_that_an_async_view_publishes_knows_the_user(async_client, django_user_model):
+    user = django_user_model.objects.create_user("zoe")
+    async_client.force_login(user)
+    response = run(lambda: async_client.get("/publish-async/"))
+    carried = json.loads(response.content)
+    assert carried.pop("request_id")
+    assert carried == {"user_id": user.pk, "method": "GET", "path": "/publish-async/"}
+
+
+def test_p8_one_object_that_was_called_serves_many_tasks_and_threads():
+    async def enter(job):
+        async with job:
+            await asyncio.sleep(0)
+            assert current_context() == {"user_id": 1, "job": "x"}
+        return current_context()
+
+    def enter_in_thread(job):
+        with job:
+            assert current_context() == {"user_id": 1, "job": "x"}
+        return current_context()
+
+    async def all_at_once():
+        with context(user_id=1):
+            job = context(job="x")
+            tasks = [asyncio.create_task(enter(job)) for _ in range(3)]
+            threads = [asyncio.to_thread(enter_in_thread, job) for _ in range(3)]
+            return await asyncio.gather(*tasks, *threads)
+
+    assert run(all_at_once) == [{"user_id": 1}] * 6
 
 
 @pytest.mark.parametrize("path", ["/write/a/", "/stream/", "/stream-async/"])

@@ -1,6 +1,7 @@
 """The context of single statements: which carry one, and that results and errors stay the project's own."""
 
 import io
+import pickle
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -12,6 +13,10 @@ from bemi_orm.transport.scope import context, source_scope
 from bemi_orm.transport.wrapper import ContextSender, emit_context, install_on_connection
 from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag, Todo, TodoList
+
+if is_psycopg3:
+    from psycopg import ClientCursor
+    from psycopg.types.string import StrDumper
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -276,10 +281,12 @@ def test_a19_ten_megabytes(log, settings):
     assert contexts(log) == [
         {"user": 1, "large": "[truncated]", "_bemi_truncated": ["large"], "_bemi_replaced": ["large"]}
     ]
-    settings.BEMI_CONTEXT_MAX_BYTES = 100_000_000
-    with context(large=large):
+    settings.BEMI_CONTEXT_MAX_BYTES = 100_000_000  # more than the worker takes
+    large = "é\0'%" * 20_000
+    with context(large=large, larger=large * 100):
         Tag.objects.create(code="b")
-    assert contexts(log) == [{"large": large.replace("\0", "\ufffd"), "_bemi_replaced": ["large"]}]
+    marks = {"_bemi_truncated": ["larger"], "_bemi_replaced": ["large", "larger"]}
+    assert contexts(log) == [{"large": large.replace("\0", "\ufffd"), "larger": "[truncated]", **marks}]
 
 
 def test_emit_context_before_copy(log):
@@ -336,23 +343,114 @@ def test_server_side_cursors_read_as_ever():
 
 
 @pytest.mark.skipif(not is_psycopg3, reason="psycopg 3 only")
-def test_psycopg_3_parses_a_statement_once_for_all_contexts():
+def test_psycopg_3_parses_a_statement_once_for_all_contexts(monkeypatch):
     sent = []
+    execute = ClientCursor.execute
 
-    def note(execute, sql, params, many, context):
-        sent.append((sql, len(params)))
-        return execute(sql, params, many, context)
+    def note(cursor, query, params=None, **options):
+        sent.append((query, len(params or ())))
+        return execute(cursor, query, params, **options)
 
-    with connection.execute_wrapper(note):
-        for user in "ab":
-            with context(user=user):
-                Tag.objects.create(code=user)
-                with connection.cursor() as cursor:
-                    cursor.execute("UPDATE todos_tag SET code = code || '%%' WHERE code = %s", [user])
-    orm, raw = sent[::2], sent[1::2]
+    monkeypatch.setattr(ClientCursor, "execute", note)
+    for user in "ab":
+        with context(user=user):
+            Tag.objects.create(code=user)
+            with connection.cursor() as cursor:
+                cursor.execute("UPDATE todos_tag SET code = code || '%%' WHERE code = %s", [user])
+    orm, raw = ([text for text in sent if word in text[0]] for word in ("INSERT", "UPDATE"))
     assert orm[0] == orm[1]
     assert [count for _, count in orm] == [2, 2]
     assert raw[0] != raw[1], "the message is in the text, where placeholders are not plain"
+
+
+@pytest.mark.skipif(not is_psycopg3, reason="psycopg 3 only")
+def test_a_projects_adapters_of_strings_leave_the_message_alone(log):
+    class Lower(StrDumper):
+        def dump(self, obj):
+            return super().dump(obj.replace("\\u", "").lower())
+
+    connection.ensure_connection()
+    connection.connection.adapters.register_dumper(str, Lower)
+    try:
+        with context(user="BOB é"):
+            Tag.objects.create(code="CODE")
+    finally:
+        connection.close()
+    assert contexts(log) == [{"user": "BOB é"}]
+    assert Tag.objects.get().code == "code"
+
+
+def test_other_wrappers_leave_the_message_alone(log):
+    def shout(execute, sql, params, many, context):
+        return execute(sql, tuple(str(each).upper() for each in params), many, context)
+
+    with connection.execute_wrapper(shout), context(user="bob"):
+        Tag.objects.create(code="a")
+    assert contexts(log) == [{"user": "bob"}]
+    assert Tag.objects.get().code == "A"
+
+
+READS = [
+    "WITH a AS (SELECT max(update) AS m FROM t1) SELECT * FROM a",
+    "(SELECT count(update) FROM t1) UNION ALL SELECT 1",
+    "SELECT 1 AS into",
+    "SELECT t1.update FROM t1",
+    "EXPLAIN (ANALYZE 'off') DELETE FROM t1",
+    (
+        "WITH RECURSIVE a (b) AS (SELECT 1 UNION ALL SELECT b FROM a WHERE false) "
+        "SEARCH DEPTH FIRST BY b SET update SELECT update FROM a"
+    ),
+]
+
+
+@pytest.mark.parametrize("query", READS)
+def test_no_read_gets_a_transaction_id(query):
+    execute("CREATE TEMP TABLE t1 (update int)")
+    try:
+        with transaction.atomic(), context(user=1):
+            execute("SET TRANSACTION READ ONLY")
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                cursor.execute("SELECT pg_current_xact_id_if_assigned()")
+                assert cursor.fetchone() == (None,)
+    finally:
+        execute("DROP TABLE t1")
+
+
+def test_the_message_belongs_to_the_statement_after_search_and_cycle(log):
+    recursive = "WITH RECURSIVE a (code) AS (VALUES ('a') UNION ALL SELECT code FROM a WHERE false)"
+    with transaction.atomic():
+        with context(user=1):
+            Tag.objects.create(code="b")
+        with context(user=2):
+            execute(f"{recursive} SEARCH DEPTH FIRST BY code SET o INSERT INTO todos_tag SELECT code FROM a")
+        with context(user=3):
+            execute(
+                f"{recursive} CYCLE code SET c USING p DELETE FROM todos_tag t USING a WHERE t.code = a.code"
+            )
+    assert contexts(log) == [{"user": 1}, {"user": 2}, {"user": 3}]
+
+
+@pytest.mark.skipif(is_psycopg3, reason="psycopg2 only")
+def test_an_error_can_be_pickled():
+    with pytest.raises(DatabaseError) as caught, context(user=1):
+        execute("INSERT INTO todos_tag (code) VALUES (missing)")
+    error = caught.value.__cause__
+    assert error.diag.statement_position == "38"
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.pgcode, again.pgerror) == (error.pgcode, error.pgerror) == ("42703", error.pgerror)
+
+
+@pytest.mark.skipif(is_psycopg3, reason="psycopg2 only")
+def test_a_bad_placeholder_is_where_it_is():
+    def message():
+        with pytest.raises(ValueError, match="at index") as caught, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO todos_tag VALUES (%d)", [1])
+        return str(caught.value)
+
+    expected = message()
+    with context(user=1):
+        assert message() == expected
 
 
 def test_queries_show_the_users_statement():

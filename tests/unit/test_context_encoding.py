@@ -5,6 +5,9 @@ import decimal
 import json
 import logging
 import math
+import re
+import sys
+import threading
 import uuid
 
 import pytest
@@ -14,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bemi_orm.stitching import read_context
 from bemi_orm.transport import counters, message
 from bemi_orm.transport.emission import emit, literal, without_message
 from bemi_orm.transport.encoding import _encode_plain, encode
@@ -192,6 +196,8 @@ def test_a15_logged_once_per_place_and_counted_always(caplog):
 def test_a20_the_key_sql_is_reserved():
     found = json.loads(build_message(Scope({"SQL": "mine", "a": 1}), "UPDATE t"))
     assert found == {"a": 1, "_SQL": "mine", "SQL": "UPDATE t"}
+    found = json.loads(build_message(Scope({"SQL": "mine", "_SQL": "too"}), "UPDATE t"))
+    assert found == {"_SQL": "too", "__SQL": "mine", "SQL": "UPDATE t"}
 
 
 def test_sql_is_cut_to_its_limit(settings):
@@ -227,14 +233,89 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters())
 @given(st.dictionaries(st.text(st.characters()), SCALARS))
 def test_plain_values_are_written_as_json_writes_them(data):
     expected = json.dumps(data, separators=(",", ":"))
-    assert encode(data, len(expected)) == expected or "_bemi_replaced" in encode(data, 1_000_000)
     assert _encode_plain(data) == expected
+    found = json.loads(encode(data, 1_000_000))
+    assert found == data or "_bemi_replaced" in found
 
 
 @pytest.mark.parametrize("value", [1.5, StrSubclass("a"), IntSubclass(1), [1], {"a": 1}])
 def test_other_values_are_left_to_the_encoder(value):
     assert _encode_plain({"a": 1, "b": value}) is None
     assert json.loads(encode({"a": 1, "b": value}, LIMIT)) == {"a": 1, "b": value}
+
+
+def test_what_is_altered_is_counted_each_time():
+    scope = Scope({"a": "x" * 100_000})
+    for _ in range(3):
+        build_message(scope, None)
+    assert counters.counts() == {counters.TRUNCATED: 3}
+
+
+@pytest.mark.parametrize("value", ["'" * 20_000, "%*--" * 5_000, "🦉" * 9_000])
+def test_the_limit_is_that_of_what_is_sent(value):
+    assert len(encode({"user": 1, "a": value}, LIMIT)) <= LIMIT
+    assert json.loads(encode({"user": 1, "a": value}, LIMIT))["user"] == 1
+
+
+def test_no_setting_makes_a_message_that_the_worker_refuses(settings):
+    settings.BEMI_CONTEXT_MAX_BYTES = settings.BEMI_SQL_MAX_LENGTH = 100_000_000
+    text = build_message(Scope({"user": 1, "a": "'" * 400_000, "b": "x" * 2_000_000}), "🦉" * 1_000_000)
+    assert json.loads(read_context(text.encode(), "utf-8"))["user"] == 1
+
+
+@pytest.mark.parametrize("depth", [70, 600])
+def test_a_client_cannot_hide_by_nesting(depth):
+    body = json.loads("[" * depth + "]" * depth)
+    text = build_message(Scope({"user": 1, "body": body}), None)
+    assert json.loads(read_context(text.encode(), "utf-8"))["user"] == 1
+    assert "[too deep]" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "is_replaced"),
+    [
+        ("\\ud83d\udc00", True),
+        ("\\ud83d\\udc00", False),
+        ("\\\ud83d\\udc00", True),
+        ("\U0001f400", False),
+        ("\\\U0001f400", False),
+        ("\\\\\udc00", True),
+        ("\\u0000", False),
+        ("\\\0", True),
+    ],
+)
+def test_backslashes_before_what_cannot_be_stored(value, is_replaced):
+    found = json.loads(encode({"v": value}, LIMIT))
+    assert ("_bemi_replaced" in found) is is_replaced
+    assert found["v"] == re.sub("[\0\ud800-\udfff]", "\ufffd", value)
+
+
+def test_threads_that_share_a_scope_never_mix():
+    ids = threading.local()
+
+    def source():
+        return {"id": ids.value}
+
+    scope = Scope({}, source)
+    wrong = []
+
+    def write(value):
+        ids.value = value
+        for _ in range(20_000):
+            if json.loads(build_message(scope, None)) != {"id": value}:
+                wrong.append(value)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=write, args=[f"thread {number}"]) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong
 
 
 def test_a_context_is_encoded_once_while_it_is_the_same(monkeypatch):
