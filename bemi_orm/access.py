@@ -11,10 +11,15 @@ from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.masking import MASKED, Masks
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.db.models import Model
+
+    from bemi_orm.history.moments import Bound
     from bemi_orm.models import Change
     from bemi_orm.querysets import ChangeQuerySet
 
-__all__ = ["MASKED", "Access", "Masks", "access"]
+__all__ = ["MASKED", "Access", "Masks", "access", "sources_of_state"]
 
 
 class Access:
@@ -53,3 +58,17 @@ def access() -> Access:
     if not (isinstance(found, type) and issubclass(found, Access)):
         raise ConfigurationError(f"BEMI_ACCESS {settings.ACCESS!r} is no subclass of bemi_orm.access.Access.")
     return found()
+
+
+def sources_of_state(instance: Model, bound: Bound) -> set[UUID]:
+    """Give the ids of the changes that tell an object's state at a place in their order.
+
+    One for each of its tables, those of parent models included; a scope that hides one hides the state.
+    """
+    from bemi_orm.history.rowstates import state_of_row
+    from bemi_orm.models import Change
+
+    parts = (type(instance), *instance._meta.get_parent_list())
+    rows = (Change.objects.for_row(instance, part) for part in parts)
+    states = (state_of_row(row, Change.objects.none(), bound) for row in rows)
+    return {state.change.pk for state in states if state.change is not None}

@@ -9,17 +9,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.template.response import TemplateResponse
 from django.utils.formats import date_format
 from django.utils.http import parse_etags, quote_etag
-from django.utils.timezone import get_current_timezone, localtime
+from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 
 from bemi_orm.admin.charts import Chart, stacked_chart
 from bemi_orm.admin.filters import PERIODS
 from bemi_orm.admin.lines import OPERATION_LABELS, OPERATION_SIGNS
 from bemi_orm.admin.links import changes_url, page_url
-from bemi_orm.admin.people import people_of
+from bemi_orm.admin.people import counts_by_key, people_of
 from bemi_orm.admin.rows import change_rows
 from bemi_orm.admin.timescale import TimeScale, time_scale
 from bemi_orm.admin.viewer import Viewer, viewer_of
+from bemi_orm.clock import local_now
 from bemi_orm.facets import counts_by, counts_per
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def activity_chart(changes: ChangeQuerySet[Change], scale: TimeScale) -> Chart:
 
 def _period(request: HttpRequest) -> tuple[str, TimeScale]:
     """A period that makes no sense is said to be wrong, and gives way to the usual one."""
-    now = localtime()
+    now = local_now()
     period = request.GET.get("last", DEFAULT_PERIOD)
     try:
         return period, time_scale(period, now)
@@ -128,13 +129,12 @@ def _top_people(
     """None where the user of a change is masked."""
     if viewer.user_path is None:
         return None
-    counts = counts_by(changes, f"context.{viewer.user_path}", TOP_LENGTH)
-    people = people_of((each.value for each in counts), viewer)
+    counts = counts_by_key(changes, viewer.user_path, TOP_LENGTH)
+    people = people_of((key for key, _count in counts), viewer)
     found = []
-    for each in counts:
-        person = people.get(str(each.value))
-        url = changes_url(admin.admin_site, user=person.key, last=period) if person else ""
-        found.append((person.label if person else _("no user named"), url, each.count))
+    for key, count in counts:
+        url = changes_url(admin.admin_site, user=key, last=period) if key is not None else ""
+        found.append((people[key].label if key is not None else _("no user named"), url, count))
     return _with_shares(found)
 
 

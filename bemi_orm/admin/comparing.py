@@ -15,7 +15,6 @@ from bemi_orm.admin.points import Point, read_point
 from bemi_orm.admin.subjects import Subject
 from bemi_orm.diffing import FieldChange
 from bemi_orm.exceptions import BemiError
-from bemi_orm.history.spans import image_at
 from bemi_orm.masking import MASKED, Masks
 from bemi_orm.values.fielddiffs import diff_rows
 
@@ -72,7 +71,7 @@ def masked_parts(
 
 
 def _part(subject: Subject, model: type[Model], start: Bound, end: Bound) -> Iterator[DiffLine]:
-    before, after = (image_at(subject.instance, model, bound) for bound in (start, end))
+    before, after = (subject.image_at(model, bound) for bound in (start, end))
     if before is None and after is None:
         return
     sides = {"has_old": before is not None, "has_new": after is not None}

@@ -13,6 +13,8 @@ from django.utils.formats import date_format
 from django.utils.timezone import get_current_timezone, localdate
 from django.utils.translation import gettext as _
 
+from bemi_orm.clock import aware
+
 if TYPE_CHECKING:
     from bemi_orm.models import Change
     from bemi_orm.querysets import ChangeQuerySet
@@ -78,7 +80,7 @@ def ends_of(changes: ChangeQuerySet[Change]) -> tuple[date, date] | None:
     """Give the days of the first and the last change, by two look-ups in the index of the ids."""
     times = changes.values_list("committed_at", flat=True)
     first, last = times.order_by("id").first(), times.order_by("-id").first()
-    return (localdate(first), localdate(last)) if first and last else None
+    return (localdate(aware(first)), localdate(aware(last))) if first and last else None
 
 
 def _parts(span: Span | None, first: date, last: date) -> Iterator[Span]:

@@ -38,7 +38,7 @@ def link_changes(subject: Subject, field: LinkField, *, since: Bound) -> ChangeQ
     through = cast(Any, field).remote_field.through
     key = through._meta.get_field(field.m2m_field_name())
     image = {key.column: stored_value(key.target_field, subject.instance)}
-    changes = subject.viewer.changes.for_model(through)
+    changes = subject.since_start(subject.viewer.changes.for_model(through))
     first = UUID(bytes=change_id_bytes(since.position, 0, 0))
     return changes.filter(Q(after__contains=image) | Q(before__contains=image), pk__gte=first)
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from bemi_orm.admin.hiding import hide
+from bemi_orm.admin.hiding import hiding
 from bemi_orm.admin.pages import name_of
 from bemi_orm.admin.viewer import viewer_of
 
@@ -53,8 +53,8 @@ def object_links(site: AdminSite, request: HttpRequest, change: Change) -> tuple
     row = None if admin is None else _find_row(admin, request, change.primary_key)
     if row is None or admin is None:
         return None
-    hide([row], viewer_of(request).masks)
-    return _links_of(admin, row)
+    with hiding([row], viewer_of(request).masks):
+        return _links_of(admin, row)
 
 
 def object_url(site: AdminSite, request: HttpRequest, row: Model) -> str | None:

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 
 from bemi_orm.admin.pages import Visit, name_of
 from bemi_orm.admin.pastform import PastForm, read_past_form
-from bemi_orm.admin.points import Point, aware, read_point
+from bemi_orm.admin.points import Point, read_point
 from bemi_orm.admin.subjects import Subject, key_at
 from bemi_orm.admin.timeline import stops_of
 from bemi_orm.choices import Operation
+from bemi_orm.clock import aware
 from bemi_orm.exceptions import BemiError
-from bemi_orm.history.spans import image_at
 
 
 def as_of_page(visit: Visit) -> HttpResponse:
@@ -63,7 +63,7 @@ def _form_at(visit: Visit, point: Point) -> PastForm | None:
     subject, bound = visit.subject, point.resolve()
     subject.ensure_in_scope(to=bound)
     own = subject.parts[-1]
-    image = image_at(subject.instance, own, bound)
+    image = subject.image_at(own, bound)
     if image is None:
         return None
     key = key_at(own, image)

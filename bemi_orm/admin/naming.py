@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from django.db.models import Field, ForeignKey, Model
 
-from bemi_orm.admin.hiding import hide
+from bemi_orm.admin.hiding import hiding
 from bemi_orm.admin.lines import DiffLine, Side
 from bemi_orm.admin.neighbours import visible_rows
 from bemi_orm.admin.pages import name_of
@@ -39,8 +39,8 @@ def names_of(target: Target, keys: Iterable[object], viewer: Viewer) -> dict[str
     """Give the texts of the live rows with these keys that the user may view, by their keys."""
     rows = visible_rows(viewer, target.model, target.name, keys)
     found = {str(getattr(row, target.attname)): row for row in rows}
-    hide(list(found.values()), viewer.masks)
-    return {key: name_of(row) for key, row in found.items()}
+    with hiding(found.values(), viewer.masks):
+        return {key: name_of(row) for key, row in found.items()}
 
 
 def _pointing(model: type[Model] | None, lines: Lines) -> Iterator[tuple[DiffLine, Target]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from django.contrib.admin import ModelAdmin
 from django.core.exceptions import ValidationError
 
 from bemi_orm.admin.links import registered_admin
@@ -13,9 +14,13 @@ from bemi_orm.exceptions import HistoricInstanceError
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model, QuerySet
+    from django.http import HttpRequest
 
     from bemi_orm.admin.viewer import Viewer
     from bemi_orm.models import Change
+
+_PERMISSIONS: Final = ("has_view_or_change_permission", "has_view_permission", "has_change_permission")
+"""Methods of an admin that decide who may view an object; Django's own do not look at it."""
 
 
 def may_view_model(viewer: Viewer, model: type[Any]) -> bool:
@@ -58,6 +63,14 @@ def is_whole(rows: QuerySet[Any]) -> bool:
     """Whether a queryset leaves out nothing of its table."""
     query = rows.query
     return not (query.where or query.is_sliced or query.combinator or query.is_empty())
+
+
+def shows_all(admin: ModelAdmin[Any], request: HttpRequest) -> bool:
+    """Whether an admin shows every row of its table to whoever may view any."""
+    methods = ((getattr(admin, name), getattr(ModelAdmin, name)) for name in _PERMISSIONS)
+    return is_whole(admin.get_queryset(request)) and all(
+        getattr(method, "__func__", None) is plain for method, plain in methods
+    )
 
 
 def may_view(admin: Any, request: Any, row: Model) -> bool:

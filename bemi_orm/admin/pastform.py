@@ -13,7 +13,7 @@ from django.db.models import ForeignKey, Model
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-from bemi_orm.admin.hiding import hide, hide_links
+from bemi_orm.admin.hiding import hiding
 from bemi_orm.admin.pages import Visit, name_of
 from bemi_orm.admin.subjects import recall_permissions
 from bemi_orm.admin.viewer import Viewer
@@ -67,12 +67,12 @@ def read_past_form(visit: Visit, key: object, moment: Moment, bound: Bound) -> P
         if instance is None:
             return None
         form = admin.get_form(request, instance, change=True)(instance=instance)
-        hide([instance], viewer.masks)
-        return PastForm(
-            name_of(instance),
-            tuple(_sections(admin, form, admin.get_fieldsets(request, instance), viewer.masks)),
-            tuple(_inline(inline, visit, instance, bound) for inline in inlines),
-        )
+        with hiding([instance], viewer.masks):
+            return PastForm(
+                name_of(instance),
+                tuple(_sections(admin, form, admin.get_fieldsets(request, instance), viewer.masks)),
+                tuple(_inline(inline, visit, instance, bound) for inline in inlines),
+            )
 
 
 def _is_shown(inline: Any, request: HttpRequest, instance: Model) -> bool:
@@ -86,7 +86,6 @@ def _inline(inline: Any, visit: Visit, instance: Model, bound: Bound) -> tuple[s
     if names := list(_foreign_keys(inline.model, fieldsets)):
         rows = rows.select_related(*names)
     formset = inline.get_formset(request, instance)(instance=instance, queryset=rows)
-    hide([form.instance for form in formset.initial_forms], viewer.masks)
     shown = _in_scope([form.instance for form in formset.initial_forms], viewer, bound)
     return (
         capfirst(str(inline.verbose_name_plural)),
@@ -126,7 +125,6 @@ def _foreign_keys(model: type[Model], fieldsets: Any) -> Iterator[str]:
 
 def _sections(admin: Any, form: Any, fieldsets: Any, masks: Masks) -> Iterator[Section]:
     names = flatten_fieldsets(fieldsets)
-    hide_links(form.instance, names, masks)
     for fieldset in AdminForm(form, fieldsets, {}, names, model_admin=admin):
         fields = (field for line in fieldset for field in line)
         yield Section(str(cast(Any, fieldset).name or ""), tuple(_fields(form.instance, fields, masks)))

@@ -14,8 +14,8 @@ from bemi_orm.admin.comparing import masked_parts
 from bemi_orm.admin.lines import DiffLine, lines_of
 from bemi_orm.admin.naming import with_names
 from bemi_orm.admin.people import people_of, user_key
-from bemi_orm.admin.points import aware
 from bemi_orm.admin.viewer import Viewer
+from bemi_orm.clock import aware
 from bemi_orm.history.tracked import model_of_table
 from bemi_orm.revert.steps import Conflict, ConflictKind, Effect, Step
 from bemi_orm.values.fielddiffs import diff_rows

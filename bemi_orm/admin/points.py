@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from django.http import Http404
 from django.utils.formats import date_format, time_format
-from django.utils.timezone import is_naive, localtime, make_aware, now
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from bemi_orm.admin.subjects import change_by_id
 from bemi_orm.admin.viewer import Viewer
+from bemi_orm.clock import aware, local_now
 from bemi_orm.history.moments import Bound, Moment, resolve
 from bemi_orm.models import Change
 from bemi_orm.periods import parse_moment
@@ -53,16 +54,11 @@ def read_point(text: str, viewer: Viewer) -> Point:
         last = Change.objects.in_transaction(change).order_by("-id").first() or change
         return Point(text, last, aware(change.committed_at))
     try:
-        time = parse_moment(text, localtime(now()))
+        time = parse_moment(text, local_now())
         localtime(_ceiling(time))
     except OverflowError:
         raise ValueError(_("%(text)s is too far away.") % {"text": text}) from None
     return Point(text, time, time)
-
-
-def aware(time: datetime) -> datetime:
-    """Give a stored time as an aware one; with `USE_TZ = False` it is local."""
-    return make_aware(time) if is_naive(time) else time
 
 
 def _ceiling(time: datetime) -> datetime:

@@ -20,7 +20,7 @@ from bemi_orm.admin.paging import read_page
 from bemi_orm.admin.plans import obstacles, step_model, step_rows
 from bemi_orm.admin.reverting import MisfitError, still_fits, take, turn_back
 from bemi_orm.admin.rows import ChangeRow, change_rows
-from bemi_orm.admin.subjects import Subject, ensure_seen, key_at, last_instance, may_view_gone, was_visible
+from bemi_orm.admin.subjects import Subject, ensure_seen, key_at, last_instance, may_see_gone
 from bemi_orm.admin.viewer import Viewer, viewer_of
 from bemi_orm.choices import Operation
 from bemi_orm.exceptions import RevertConflict
@@ -74,7 +74,7 @@ def deleted_page(admin: HistoryAdmin, request: HttpRequest) -> HttpResponse:
         page = read_page(gone, request.GET.get("p", ""), admin.bemi_page_size)
     except ValueError:
         raise Http404 from None
-    shown = [change for change in page.changes if _is_shown(admin, request, change)]
+    shown = [change for change in page.changes if may_see_gone(admin, request, change)]
     return render_page(
         admin,
         request,
@@ -119,10 +119,6 @@ def restore_page(visit: Visit) -> HttpResponse:
         return _carry_out(visit, plan)
     except RevertConflict as error:
         return _show(visit, told, error.conflicts, status=409)
-
-
-def _is_shown(admin: HistoryAdmin, request: HttpRequest, ending: Change) -> bool:
-    return may_view_gone(admin, request, ending) and was_visible(admin, request, ending)
 
 
 def _gone_row(admin: HistoryAdmin, row: ChangeRow, viewer: Viewer) -> GoneRow:

@@ -12,13 +12,15 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 
-from bemi_orm.admin.neighbours import is_whole, may_view
+from bemi_orm.admin.neighbours import is_whole, may_view, shows_all
 from bemi_orm.admin.viewer import Viewer, viewer_of
 from bemi_orm.choices import Operation
 from bemi_orm.exceptions import TimeTravelError
 from bemi_orm.history.keys import row_key
+from bemi_orm.history.lives import shown_since
 from bemi_orm.history.moments import Before, Bound
 from bemi_orm.history.rowstates import until
+from bemi_orm.history.spans import image_at
 from bemi_orm.masking import Masks
 from bemi_orm.models import Change
 from bemi_orm.timetravel.travel import time_travel
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
     from bemi_orm.querysets import ChangeQuerySet
+    from bemi_orm.values.fielddiffs import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,14 @@ class Subject:
     """An object and its history.
 
     instance: the live one, or the row as it was last. ending: the last change of a row that is gone.
+    start: what the history begins with; None where it has all that is stored. What had the key before may be
+        hidden, as it is another object.
     """
 
     instance: Model
     viewer: Viewer
     ending: Change | None = None
+    start: Change | None = None
 
     @property
     def parts(self) -> list[type[Model]]:
@@ -48,10 +54,22 @@ class Subject:
         assert own is not None
         return [*own._meta.get_parent_list(), own]
 
-    def changes(self, source: ChangeQuerySet[Change] | None = None) -> ChangeQuerySet[Change]:
-        """Give the changes of its rows in these tables, in scope; source: taken from these instead."""
-        source = self.viewer.changes.all() if source is None else source
-        return reduce(or_, (source.for_row(self.instance, part) for part in self.parts))
+    def changes(self) -> ChangeQuerySet[Change]:
+        """Give the changes of its rows in these tables, in scope."""
+        return reduce(or_, self._rows(self.viewer.changes.all()))
+
+    def since_start(self, changes: ChangeQuerySet[Change]) -> ChangeQuerySet[Change]:
+        """Leave out what was before the history begins."""
+        return changes if self.start is None else changes.filter(pk__gte=self.start.pk)
+
+    def image_at(self, part: type[Model], bound: Bound) -> Image | None:
+        """Give the part of its state in a table of `parts`; None where it was not there, or its history not.
+
+        Raises HistoricInstanceError where nothing tells it.
+        """
+        if self.start is not None and bound < (self.start.position, self.start.ordinal):
+            return None
+        return image_at(self.instance, part, bound)
 
     def ensure_in_scope(self, since: Bound | None = None, *, to: Bound | None = None) -> None:
         """Raise PermissionDenied where `Access.scope` hides what the object's state at `to` comes from.
@@ -60,12 +78,15 @@ class Subject:
         """
         if self.viewer.sees_all:
             return
-        rows = [Change.objects.for_row(self.instance, part) for part in self.parts]
+        rows = self._rows(Change.objects.all())
         if since is None:  # each of its tables holds a part of the state
             rows = [part.filter(until(to)).order_by("-position", "-ordinal")[:1] for part in rows]
         else:
             rows = [part.exclude(until(since)) for part in rows]
         ensure_seen(self.viewer, {change for part in rows for change in part.values_list("pk", flat=True)})
+
+    def _rows(self, source: ChangeQuerySet[Change]) -> list[ChangeQuerySet[Change]]:
+        return [self.since_start(source.for_row(self.instance, part)) for part in self.parts]
 
 
 def find_subject(admin: ModelAdmin[Any], request: HttpRequest, key: str) -> Subject | None:
@@ -74,11 +95,12 @@ def find_subject(admin: ModelAdmin[Any], request: HttpRequest, key: str) -> Subj
     viewer.site = admin.admin_site
     instance = admin.get_object(request, key)
     if instance is not None:
-        return Subject(instance, viewer)
+        return Subject(instance, viewer, start=_start(admin, request, instance))
     ending = _ending(admin.model, key, viewer)
     if ending is None or not was_visible(admin, request, ending):
         return None
-    return Subject(last_instance(admin.model, ending, viewer.masks), viewer, ending)
+    last = last_instance(admin.model, ending, viewer.masks)
+    return Subject(last, viewer, ending, _start(admin, request, last))
 
 
 def may_view_subject(admin: ModelAdmin[Any], request: HttpRequest, subject: Subject) -> bool:
@@ -91,6 +113,11 @@ def may_view_subject(admin: ModelAdmin[Any], request: HttpRequest, subject: Subj
 def may_view_gone(admin: ModelAdmin[Any], request: HttpRequest, ending: Change) -> bool:
     """Do so for a row that is gone. Nothing is masked: a rule of the project may depend on any value."""
     return may_view(admin, request, last_instance(admin.model, ending, Masks()))
+
+
+def may_see_gone(admin: ModelAdmin[Any], request: HttpRequest, ending: Change) -> bool:
+    """Whether the user may see a row that is gone: the permissions and the rows of the admin tell."""
+    return may_view_gone(admin, request, ending) and was_visible(admin, request, ending)
 
 
 def ensure_seen(viewer: Viewer, changes: set[UUID]) -> None:
@@ -134,6 +161,12 @@ def key_at(model: type[Model], image: Any) -> Any:
 def recall_permissions(request: HttpRequest) -> None:
     """Read who the user is, and what they may, before a journey: there these would be as they were then."""
     request.user.get_all_permissions()
+
+
+def _start(admin: ModelAdmin[Any], request: HttpRequest, instance: Model) -> Change | None:
+    if shows_all(admin, request):
+        return None
+    return shown_since(instance, lambda ending: may_see_gone(admin, request, ending))
 
 
 def _ending(model: type[Model], key: str, viewer: Viewer) -> Change | None:

@@ -113,7 +113,7 @@ def related_changes(subject: Subject) -> ChangeQuerySet[Change]:
     """Give the object's changes, and those of links and children whose models the user may see."""
     changes = subject.viewer.changes.for_instance(subject.instance, m2m=True, related=True)
     hidden = [locate(model).table for model in _hidden_models(subject)]
-    return subject.changes() | changes.exclude(table__in=hidden)
+    return subject.changes() | subject.since_start(changes.exclude(table__in=hidden))
 
 
 def stops_of(subject: Subject) -> list[tuple[UUID, datetime]]:

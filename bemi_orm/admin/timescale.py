@@ -31,15 +31,14 @@ class TimeScale:
 
     def slots(self) -> list[datetime]:
         """Give the start of each slot, the oldest first; hours are of equal length, days need not be."""
-        found = [self.start]
-        while (following := self._after(found[-1])) < self.end:
+        found, end = [self.start], self.end.astimezone(UTC)
+        while (following := self._after(found[-1])).astimezone(UTC) < end:
             found.append(following)
         return found
 
     def _after(self, slot: datetime) -> datetime:
         if self.unit == "day":
-            noon = slot.replace(hour=12) + timedelta(days=1)
-            return noon.replace(hour=0, fold=0)
+            return _midnight(slot + timedelta(days=1))
         return (slot.astimezone(UTC) + _STEPS[self.unit]).astimezone(slot.tzinfo)
 
 
@@ -62,5 +61,10 @@ def time_scale(period: str, now: datetime) -> TimeScale:
 def _begin_of(unit: Unit, moment: datetime) -> datetime:
     if unit == "minute":
         return moment.replace(second=0, microsecond=0)
-    hour = moment.replace(minute=0, second=0, microsecond=0)
-    return hour if unit == "hour" else hour.replace(hour=0, fold=0)
+    return moment.replace(minute=0, second=0, microsecond=0) if unit == "hour" else _midnight(moment)
+
+
+def _midnight(moment: datetime) -> datetime:
+    """Give the start of the day, which is later where the clocks skip midnight; Python goes by the clock."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    return midnight.astimezone(UTC).astimezone(moment.tzinfo)

@@ -9,12 +9,12 @@ from typing import Any, Final
 from django.core.exceptions import FieldError
 from rest_framework.exceptions import ValidationError
 
+from bemi_orm.clock import local_now
 from bemi_orm.facets import Bucket, Count, counts_by, counts_per
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework.filterfields import path_fault
 from bemi_orm.rest_framework.filters import ChangeFilterSet, checked
-from bemi_orm.rest_framework.moments import local_now
 from bemi_orm.rest_framework.parameters import Values
 
 DEFAULT_PERIOD: Final = timedelta(days=1)

@@ -8,13 +8,16 @@ from typing import Any, Final, TypeVar
 from django import forms
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q
+from django.db.models import F, Func, Model, Q, Value
+from django.db.models.fields.json import DataContains, JSONExact
 from django_filters.filters import CharFilter
 
 from bemi_orm.choices import Operation
+from bemi_orm.fields import RowImageField
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework.moments import MAX_DEPTH, forms_of
+from bemi_orm.values.renames import former_columns
 
 Changes = ChangeQuerySet[Change]
 _T = TypeVar("_T")
@@ -42,6 +45,13 @@ class _ParsedField(forms.CharField):
             raise ValidationError(str(error)) from None
 
 
+class _AtPath(Func):
+    """The value at a path, where a number is a key or a place in a list, as PostgreSQL finds it."""
+
+    function = "jsonb_extract_path"
+    output_field = RowImageField()
+
+
 class ParsedFilter(CharFilter):
     """A filter whose text is read by `parse`; the method gets what that gives."""
 
@@ -56,10 +66,16 @@ class PathFilter(ParsedFilter):
         super().__init__(field_name=column, parse=forms_of)
 
     def filter(self, qs: Changes, value: list[Any] | None) -> Changes:
-        """Narrow by the GIN index where it is the context."""
+        """Narrow; by the GIN index where it is the context, and no part of the path is a number."""
         if value is None:
             return qs
         condition = Q()
+        if any(map(is_place, self.path)):
+            found = _AtPath(F(self.field_name), *map(Value, self.path))
+            for form in value:
+                is_scalar = not isinstance(form, dict | list)  # `[1] @> 1`, but not `{"a": [1]} @> {"a": 1}`
+                condition |= Q(JSONExact(found, form) if is_scalar else DataContains(found, form))
+            return qs.filter(condition)
         for form in value:
             nested = form
             for key in reversed(self.path):
@@ -108,8 +124,38 @@ def is_path(name: str) -> bool:
     return f"{kind}{dot}" in PREFIXES and all(path.split("."))
 
 
+def is_place(part: str) -> bool:
+    """Whether PostgreSQL may read a part of a path as a place in a list."""
+    try:
+        int(part)
+    except ValueError:
+        return False
+    return True
+
+
 def path_fault(name: str) -> str | None:
     """Say why a path cannot be in any JSON that is stored; None where it can."""
     if "\0" in name:
         return "Null characters are not allowed."
     return "The path is too deep." if name.count(".") > MAX_DEPTH else None
+
+
+def column_fault(model: type[Model], name: str, *, is_field: bool) -> str | None:
+    """Say why no change of the model's table can have this column; None where one can.
+
+    is_field: the name of a field will do as well.
+    """
+    fields = model._meta.concrete_fields
+    columns = {str(field.column) for field in fields}
+    former = {old for field in fields for old in former_columns(field.model, str(field.column))}
+    if name in columns | former:
+        return None
+    field = next((field for field in fields if name in (field.name, field.attname)), None)
+    if field is not None:
+        return None if is_field else f"{name} is no column of {model._meta.label}. Give {field.column}."
+    link = next((link for link in model._meta.many_to_many if link.name == name), None)
+    if link is not None:
+        links = link.remote_field.through._meta.db_table  # type: ignore[union-attr]
+        return f"{name} of {model._meta.label} is links, which have a table of their own: table={links}."
+    kinds = "field or column" if is_field else "column"
+    return f"{model._meta.label} has no {kinds} {name}. For a column that is not in the model, give table."

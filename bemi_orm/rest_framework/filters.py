@@ -16,8 +16,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from bemi_orm.access import access
+from bemi_orm.choices import Operation
+from bemi_orm.clock import local_now
 from bemi_orm.conf import settings
-from bemi_orm.history.conditions import columns_of
+from bemi_orm.history.conditions import columns_of, images_differ
 from bemi_orm.history.tracked import split_table
 from bemi_orm.masking import Masks
 from bemi_orm.models import Change
@@ -27,6 +29,7 @@ from bemi_orm.rest_framework.filterfields import (
     ParsedFilter,
     PathFilter,
     boolean_of,
+    column_fault,
     is_path,
     list_of,
     model_of,
@@ -34,7 +37,7 @@ from bemi_orm.rest_framework.filterfields import (
     operation_of,
     path_fault,
 )
-from bemi_orm.rest_framework.moments import local_now, moment_of, start_of
+from bemi_orm.rest_framework.moments import moment_of, start_of
 from bemi_orm.rest_framework.searching import holds_text
 from bemi_orm.transport.tracing import TRACE_ID_KEY
 from bemi_orm.values.renames import former_tables
@@ -149,13 +152,17 @@ class ChangeFilterSet(FilterSet):
                 yield name, fault
             elif self._is_masked(masks, name, values):
                 yield name, "The values are masked for you, so you cannot filter by them."
+            elif fault := self._column_fault(name, values):
+                yield name, fault
         for name, key in (("user", settings.USER_KEY.replace("__", ".")), ("trace_id", TRACE_ID_KEY)):
             if values.get(name) and masks.names_key(key):
                 yield name, "The values are masked for you, so you cannot filter by them."
         for field in values.get("changed") or ():
-            columns = columns_of(values.get("model"), field)
-            if any(self._names(masks, column, values) for column in (field, *columns)):
+            model = values.get("model")
+            if any(self._names(masks, column, values) for column in (field, *columns_of(model, field))):
                 yield "changed", f"{field} is masked for you, so you cannot filter by it."
+            elif model and (fault := column_fault(model, field, is_field=True)):
+                yield "changed", fault
         if (change_id := values.get("transaction")) and not self.queryset.filter(pk=change_id).exists():
             yield "transaction", f"There is no change {change_id}."
         yield from self._faults_of_times(values)
@@ -175,6 +182,12 @@ class ChangeFilterSet(FilterSet):
         if kind == "context":
             return masks.names_key(path)
         return self._names(masks, path.split(".")[0], values)
+
+    @staticmethod
+    def _column_fault(name: str, values: dict[str, Any]) -> str | None:
+        kind, column, *_ = name.split(".")
+        model = values.get("model")
+        return None if kind == "context" or model is None else column_fault(model, column, is_field=False)
 
     @staticmethod
     def _names(masks: Masks, column: str, values: dict[str, Any]) -> bool:
@@ -206,7 +219,9 @@ class ChangeFilterSet(FilterSet):
 
     def by_effective(self, changes: Changes, name: str, value: bool) -> Changes:
         """Narrow by `ChangeQuerySet.effective`, or to what it leaves out."""
-        return changes.effective() if value else changes.exclude(pk__in=changes.effective().values("pk"))
+        if value:
+            return changes.effective()
+        return changes.filter(~images_differ(()), operation=Operation.UPDATE)
 
     def by_user(self, changes: Changes, name: str, key: str) -> Changes:
         """Narrow by `ChangeQuerySet.by_user`."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Model
 from django.http import Http404
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotAuthenticated, PermissionDenied, ValidationError
+from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, PermissionDenied, ValidationError
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request, clone_request
 from rest_framework.response import Response
@@ -37,6 +37,7 @@ from bemi_orm.rest_framework.reverting import (
 from bemi_orm.rest_framework.serializers import ChangeSerializer
 from bemi_orm.rest_framework.sight import (
     OnlyColumns,
+    ensure_in_scope,
     history_of,
     last_of_gone,
     live_keys,
@@ -53,6 +54,17 @@ from bemi_orm.transport.message import SQL_KEY
 
 WITH_DIFF = (*FIELDS, "diff")
 
+_STANDS_FOR: Final = {
+    "bemi_history": "retrieve",
+    "bemi_history_change": "retrieve",
+    "bemi_as_of": "retrieve",
+    "bemi_deleted": "list",
+    "bemi_restore": "create",
+}
+"""What the viewset's own code takes each step for; `bemi_revert` is the update that there is."""
+
+_METHODS: Final = {"update": "PUT", "partial_update": "PATCH", "create": "POST"}
+
 
 @schema.described_history
 class BemiHistoryViewMixin(BemiEndpoints):
@@ -61,7 +73,11 @@ class BemiHistoryViewMixin(BemiEndpoints):
     `class TodoViewSet(BemiHistoryViewMixin, ModelViewSet)`. An object that `get_queryset`, the filter
     backends or the permissions hide has no history. One that is gone is asked for as it was right before: its
     filters look at the past then. Only columns that the serializer shows are shown, and only fields that it
-    lets be written are reverted; a revert takes the permissions of PUT, a restore those of POST.
+    lets be written are reverted.
+
+    The viewset's own code finds `retrieve` as its `action` in all that reads, `list` in `deleted/`, `update`
+    (or else `partial_update`) in a revert and `create` in a restore; these two are 405 where the viewset does
+    not have that action.
     """
 
     def bemi_masks(self) -> OnlyColumns:
@@ -70,19 +86,39 @@ class BemiHistoryViewMixin(BemiEndpoints):
         The statement is hidden as well: it may have values of any column in it.
         """
         masks = super().bemi_masks()
-        return OnlyColumns(masks.columns, masks.context_keys | {SQL_KEY}, shown=shown_columns(self))
+        with self._acting("list" if self.action == "list" else "retrieve"):
+            shown = shown_columns(self)
+        return OnlyColumns(masks.columns, masks.context_keys | {SQL_KEY}, shown=shown)
+
+    def bemi_parameter_names(self) -> tuple[str, ...]:
+        """Give what the viewset's own filter backends read; override it for one that does not tell."""
+        return tuple(parameters.names_of_backends(self))
 
     def bemi_seen(self) -> ChangeQuerySet[Change]:
         """Give the changes of the object: no revert takes others, and no conflict names them."""
         return self._bemi_history
 
+    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
+        """Let the viewset's own code see the action that the step stands for."""
+        asked = super().initialize_request(request, *args, **kwargs)
+        self.action = self._stands_for(self.action)
+        return asked
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse to write by a step where the viewset itself does not write so."""
+        super().initial(request, *args, **kwargs)
+        if self._step(request) in ("bemi_revert", "bemi_restore") and not self._has(self.action):
+            raise MethodNotAllowed(str(request.method))
+
     def check_permissions(self, request: Request) -> None:
-        """Ask for the permissions of an update, where it is one."""
-        super().check_permissions(self._as_update(request))
+        """Ask for the permissions of what the step stands for."""
+        with self._acting(self._stands_for(self.action)):
+            super().check_permissions(self._as_update(request))
 
     def check_object_permissions(self, request: Request, obj: Any) -> None:
         """Do the same for the object."""
-        super().check_object_permissions(self._as_update(request), obj)
+        with self._acting(self._stands_for(self.action)):
+            super().check_object_permissions(self._as_update(request), obj)
 
     @action(
         detail=True,
@@ -114,6 +150,7 @@ class BemiHistoryViewMixin(BemiEndpoints):
         """The object as it was at a moment, as this viewset shows it."""
         instance = seen_object(self)
         moment = past_moment(self.bemi_parameters["at"], self._history_of(instance))
+        ensure_in_scope(self, instance, moment)
         with looking_at(moment, request.user):
             return Response(represented(self, seen_in(self, instance.pk), super().bemi_masks()))
 
@@ -153,13 +190,13 @@ class BemiHistoryViewMixin(BemiEndpoints):
             raise Refused("It is there.")
         key = end.instance.pk
         with looking_at(moment_before(end), request.user):
-            model = type(instance := seen_in(self, key))
+            model = type(instance := self._seen_to_restore(key))
         self._history_of(instance)
         with fitting(), transaction.atomic(using=settings.SOURCE_DATABASE):
             restore(model, key)
-            instance = seen_in(self, key)  # who would not see it now may not bring it back
-        data = self.get_serializer(instance).data
-        return Response(data, status=status.HTTP_201_CREATED)
+            instance = self._seen_to_restore(key)  # who would not see it now may not bring it back
+        with self._acting("retrieve"):
+            return Response(self.get_serializer(instance).data, status=status.HTTP_201_CREATED)
 
     @action(
         detail=False,
@@ -178,11 +215,40 @@ class BemiHistoryViewMixin(BemiEndpoints):
         return self._page(gone, lambda page: list(self._last_sights(page)))
 
     def _history_of(self, instance: Model) -> ChangeQuerySet[Change]:
-        self._bemi_history = history_of(self, instance)
+        with self._acting("retrieve"):
+            self._bemi_history = history_of(self, instance)
         return self._bemi_history
 
+    def _seen_to_restore(self, key: object) -> Model:
+        """What may be created is not all that may be seen, nor the other way round."""
+        with self._acting("retrieve"):
+            seen_in(self, key)
+        return seen_in(self, key)
+
+    @contextmanager
+    def _acting(self, action: str) -> Iterator[None]:
+        own, self.action = self.action, action
+        try:
+            yield
+        finally:
+            self.action = own
+
+    def _stands_for(self, step: str) -> str:
+        if step == "bemi_revert":
+            return "update" if self._has("update") or not self._has("partial_update") else "partial_update"
+        return _STANDS_FOR.get(step, step)
+
+    def _has(self, name: str) -> bool:
+        """Whether the viewset has an action that writes, by the method that it goes with."""
+        return hasattr(self, name) and _METHODS[name].lower() in self.http_method_names
+
+    def _step(self, request: Request) -> str | None:
+        return self.action_map.get(str(request.method).lower())
+
     def _as_update(self, request: Request) -> Request:
-        return clone_request(request, "PUT") if self.action == "bemi_revert" else request
+        if self._step(request) != "bemi_revert":
+            return request
+        return clone_request(request, _METHODS[self._stands_for("bemi_revert")])
 
     def _revertible(self, fields: list[str] | None) -> list[str]:
         allowed = writable_fields(self)

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
+from bemi_orm.clock import local_now
 from bemi_orm.history.moments import Moment
 from bemi_orm.models import Change
 from bemi_orm.periods import parse_moment, parse_period
@@ -23,12 +23,6 @@ MAX_DIGITS: Final = 1_000
 MAX_DEPTH: Final = 50
 
 _LSN: Final = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
-
-
-def local_now() -> datetime:
-    """Give now in the current time zone, aware even where USE_TZ is off."""
-    now = timezone.now()
-    return timezone.make_aware(now) if timezone.is_naive(now) else timezone.localtime(now)
 
 
 def moment_of(text: str) -> datetime:
@@ -59,7 +53,7 @@ def past_moment(text: str, changes: ChangeQuerySet[Change], field: str = "at") -
         raise ValidationError({field: [f"There is no change {text}."]}) from None
     except ValueError as error:
         raise ValidationError({field: [str(error)]}) from None
-    if moment > timezone.now():
+    if moment > local_now():
         raise ValidationError({field: [f"{text} lies in the future."]})
     return moment
 

@@ -11,6 +11,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 from bemi_orm.rest_framework.parameters import Values
 
@@ -28,7 +29,10 @@ class ChangeCursorPagination(CursorPagination):
         self.page_size = parameters["page_size"]
         self.ordering = parameters.get("ordering", view.bemi_ordering)
         self.estimate = estimated_count(queryset) if parameters.get("count") == "estimate" else None
-        return super().paginate_queryset(queryset, request, view)
+        page: list[Any] | None = super().paginate_queryset(queryset, request, view)
+        if "at" in parameters:
+            self.base_url = replace_query_param(str(self.base_url), "at", parameters["at"])
+        return page
 
     def decode_cursor(self, request: Request) -> Any:
         """Give the cursor; raises ValidationError for one that no page has had."""
@@ -81,6 +85,9 @@ class ChangeCursorPagination(CursorPagination):
 
 
 def estimated_count(queryset: Any) -> int:
-    """Give the planner's guess at the number of rows; nothing is read."""
-    (plan,) = json.loads(queryset.order_by().explain(format="json"))
+    """Give the planner's guess at the number of rows; nothing is read, nor asked where there can be none."""
+    explained = queryset.order_by().explain(format="json")
+    if not explained:
+        return 0
+    (plan,) = json.loads(explained)
     return int(plan["Plan"]["Plan Rows"])

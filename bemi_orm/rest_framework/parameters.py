@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.filters import OrderingFilter
 from rest_framework.settings import api_settings
 
 from bemi_orm.facets import COLUMNS
@@ -179,6 +180,23 @@ def read_parameters(data: QueryDict, wanted: type[Parameters], others: Iterable[
     if faults:
         raise ValidationError(faults)
     return dict(parameters.validated_data)
+
+
+def names_of_backends(view: Any) -> Iterator[str]:
+    """Give the names of the parameters by which a viewset's filter backends narrow; none of these orders."""
+    for backend in (make() for make in view.filter_backends):
+        if hasattr(backend, "get_filterset"):
+            filterset = backend.get_filterset(view.request, view.get_queryset(), view)
+            for name, field in filterset.form.fields.items() if filterset else ():
+                yield from _names_of_field(name, field)
+        elif hasattr(backend, "get_schema_operation_parameters") and not isinstance(backend, OrderingFilter):
+            yield from (described["name"] for described in backend.get_schema_operation_parameters(view))
+
+
+def _names_of_field(name: str, field: Any) -> Iterator[str]:
+    """A range has a parameter for each end."""
+    suffixes = getattr(field.widget, "suffixes", None)
+    yield from [name] if suffixes is None else (field.widget.suffixed(name, suffix) for suffix in suffixes)
 
 
 def _faults(data: QueryDict, known: set[str]) -> Iterator[tuple[str, list[str]]]:

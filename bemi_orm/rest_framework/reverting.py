@@ -177,25 +177,31 @@ def apply_plan(plan: RevertPlan, order: RevertOrder, seen: Changes, masks: Masks
     fields = order.get("fields")
     overwritten = _causes(plan.conflicts) if order["on_conflict"] == "overwrite" else set()
     _ensure_seen({*plan.changes, *overwritten}, seen)
-    _ensure_shown(plan, fields, masks)
+    written = {Effect.UPDATE, Effect.INSERT} if order["on_conflict"] == "overwrite" else {Effect.UPDATE}
+    _ensure_shown([step for step in plan.steps if step.effect in written], fields, masks)
     try:
         return plan.apply(order["on_conflict"], fields)  # type: ignore[arg-type]
     except FieldError as error:
         raise ValidationError({"fields": [str(error)]}) from None
 
 
-def _ensure_shown(plan: RevertPlan, fields: list[str] | None, masks: Masks) -> None:
-    """A masked value must not be put back unseen: an old password would open the account again."""
-    for step in plan.steps:
+def _ensure_shown(steps: list[Step], fields: list[str] | None, masks: Masks) -> None:
+    """A masked value must not be put back unseen: an old password would open the account again.
+
+    A row that is gone comes back as a whole, but where it may overwrite, it may turn out to be there.
+    """
+    for step in steps:
         model = Change(schema=step.table.schema, table=step.table.table).row_model
         names = (
             {} if model is None else {str(f.column): {f.name, f.attname} for f in model._meta.concrete_fields}
         )
         wanted = (c for c in step.touched if fields is None or {c, *names.get(c, ())} & set(fields))
         hidden = sorted(column for column in wanted if masks.hides_column(*step.table, column))
-        if hidden and step.effect is Effect.UPDATE:
+        if hidden:
             raise PermissionDenied(
                 f"{', '.join(hidden)} of {step.table} is masked for you. Name other fields."
+                if step.effect is Effect.UPDATE
+                else f"{', '.join(hidden)} of {step.table} is masked for you, so you cannot overwrite."
             )
 
 

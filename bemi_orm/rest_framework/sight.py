@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, cast
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -13,11 +14,12 @@ from django.http import Http404
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.generics import get_object_or_404
 
-from bemi_orm.access import access
+from bemi_orm.access import access, sources_of_state
 from bemi_orm.choices import Operation
 from bemi_orm.conf import settings
 from bemi_orm.history.keys import row_key, stored_form
-from bemi_orm.history.moments import After, Before, Moment
+from bemi_orm.history.lives import shown_since
+from bemi_orm.history.moments import After, Before, Moment, resolve
 from bemi_orm.masking import MASKED, Masks
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
@@ -51,15 +53,21 @@ def history_of(view: Any, instance: Model) -> Changes:
 
     What had the key before is another object: from where the viewset would not have shown it, nothing is.
     """
-    own = changes = Change.objects.for_instance(instance)
+    changes = Change.objects.for_instance(instance)
     for parent in type(instance)._meta.get_parent_list():
         changes |= Change.objects.for_row(instance, parent)
-    for start in list(own.created().defer("before", "after", "context").desc()):
-        end = own.filter(pk__lt=start.pk).desc().first()
-        if end is not None and not _was_shown(view, end):
-            changes = changes.filter(pk__gt=end.pk, position__gte=start.position)
-            break
+    start = shown_since(instance, partial(_was_shown, view))
+    if start is not None:
+        changes = changes.filter(pk__gte=start.pk)
     return access().scope(view.request.user, changes)
+
+
+def ensure_in_scope(view: Any, instance: Model, moment: Moment) -> None:
+    """Raise PermissionDenied where the scope hides what the object's state at a moment comes from."""
+    sources = sources_of_state(instance, resolve(moment))
+    seen = access().scope(view.request.user, Change.objects.filter(pk__in=sources))
+    if sources - set(seen.values_list("pk", flat=True)):
+        raise PermissionDenied("The object was then as changes left it that you may not see.")
 
 
 def last_of_gone(view: Any) -> Change | None:

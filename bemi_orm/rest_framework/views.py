@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 
 from django.http import StreamingHttpResponse
@@ -126,6 +127,8 @@ class ChangeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, BemiEndpoi
     def state(self, request: Request, **kwargs: Any) -> Response:
         """The rows of a table, or one row, as they were at a moment."""
         moment = past_moment(self.bemi_parameters["at"], self.get_queryset())
+        if isinstance(moment, datetime):  # "2h" is another moment when the next page is asked for
+            self.bemi_parameters["at"] = moment.isoformat()
         return self._page(self._of_table().as_of(moment))
 
     @action(detail=False, bemi_parameters_class=parameters.DeletedParameters)

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils.timezone import now
 
+from bemi_orm.admin import activity
 from bemi_orm.admin.charts import BASE, LEFT, MAX_LABELS, TOP, WIDTH, round_up, stacked_chart
 from bemi_orm.admin.timescale import time_scale
 from bemi_orm.choices import Operation
@@ -128,6 +129,75 @@ def test_days_are_those_of_the_time_zone(settings):
     text = text_of(page(reader(), f"{ACTIVITY}?last=30d"))
     assert "1 change Show them" in text
     assert "Changes per day" in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("zone", "end", "period", "times", "columns"),
+    [
+        (
+            "Europe/Berlin",
+            "2026-10-25T11:00",
+            "24h",
+            ["24T23:30", "25T00:30", "25T01:30", "25T01:59"],
+            [1, 1, 2],
+        ),
+        ("Europe/Berlin", "2026-10-27T11:00", "3d", ["25T00:00", "25T01:00", "27T10:59"], [1, 1, 1]),
+        ("Europe/Berlin", "2026-10-25T02:30", "3h", ["25T00:30", "25T01:30", "25T02:29"], [1, 1, 1]),
+        ("Europe/Berlin", "2026-10-25T01:30", "3h", ["25T00:15", "25T00:45", "25T01:15"], [1, 1, 1]),
+        ("Europe/Berlin", "2026-03-29T11:00", "24h", ["29T00:59", "29T01:00"], [1, 1]),
+        (
+            "Europe/Berlin",
+            "2026-10-27T11:00",
+            "7d",
+            ["24T21:59", "24T22:00", "25T22:59", "25T23:00"],
+            [1, 2, 1],
+        ),
+        ("America/Santiago", "2026-09-10T12:00", "7d", ["06T03:59", "06T04:00", "06T23:30"], [1, 2]),
+        ("America/Santiago", "2026-09-06T03:30", "7d", ["06T03:29"], [1]),
+        ("America/Santiago", "2026-09-12T12:00", "6d", ["06T12:30", "07T03:00"], [1, 1]),
+        (
+            "America/Havana",
+            "2026-11-03T12:00",
+            "7d",
+            ["01T03:59", "01T04:30", "01T05:30", "02T05:00"],
+            [1, 2, 1],
+        ),
+        ("Australia/Lord_Howe", "2026-04-04T22:00", "24h", ["04T14:45", "04T15:15", "04T21:45"], [2, 1]),
+    ],
+)
+def test_each_change_is_in_a_column_where_the_clocks_are_set(
+    settings, monkeypatch, zone, end, period, times, columns
+):
+    settings.TIME_ZONE = zone
+    now = datetime.fromisoformat(f"{end}Z")
+    monkeypatch.setattr(activity, "local_now", lambda: now.astimezone(ZoneInfo(zone)))
+    for number, time in enumerate(times):
+        store(key=number, committed_at=datetime.fromisoformat(f"{end[:8]}{time}Z"))
+    response = reader().get(f"{ACTIVITY}?last={period}")
+    assert response.status_code == 200
+    chart = response.context["chart"]
+    assert [column.total for column in chart.columns if column.total] == columns
+    assert chart.total == sum(top.changes for top in response.context["tables"]) == len(times)
+
+
+@pytest.mark.django_db
+def test_a_user_whose_key_is_a_number_here_and_a_text_there_is_one():
+    for place in range(12):
+        for number in range(3):
+            store(key=number, committed_at=now() - timedelta(minutes=5), context={"user_id": 1000 + place})
+    for number in range(4):
+        value = 7 if number % 2 else "7"
+        store(key=number, committed_at=now() - timedelta(minutes=5), context={"user_id": value})
+    for value in (True, None, 1.5, {"id": 7}, [7]):
+        store(key=9, committed_at=now() - timedelta(minutes=5), context={"user_id": value})
+    people = reader().get(ACTIVITY).context["people"]
+    assert [(top.label, top.changes) for top in people[:3]] == [
+        ("no user named", 5),
+        ("deleted user 7", 4),
+        ("deleted user 1000", 3),
+    ]
+    assert (len(people), people[0].url, people[1].url) == (10, "", f"{LIST}?user=7&last=24h")
 
 
 @pytest.mark.django_db

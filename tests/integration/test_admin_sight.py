@@ -1,9 +1,12 @@
 """Whatever a page of the admin shows beside its object is shown to those alone who may see that."""
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db.models import Prefetch
 
-from bemi_orm.access import Access
+from bemi_orm.access import Access, Masks
+from bemi_orm.admin.hiding import hiding
 from tests.integration.admin_rig import LIST, page, reader
 from tests.integration.history_site import TodoAdmin, TodoInline, address, site, staff
 from tests.integration.rows import next_transaction, row_image, store
@@ -202,6 +205,25 @@ def test_text_of_the_row_of_a_change(settings, names, monkeypatch, is_broken):
     assert (f"Todo {todo.pk}" if is_broken else "[masked] in -") in text
 
 
+def test_instances_have_their_values_again_after_a_page(names):
+    masks = Masks.from_setting(
+        {"todos.TodoList": ["name"], "todos.Todo": ["task", "price", "list"], "todos.Tag": ["code"]}
+    )
+    todo = Todo.objects.create(task="milk", list=TodoList.objects.create(name="home"))
+    todo.tags.add(Tag.objects.create(code="red"))
+    rows = Todo.objects.select_related("list").prefetch_related("tags").defer("price")
+    [shown] = rows
+    home = shown.list
+    with hiding([shown], masks):
+        assert (str(shown), shown.price) == ("[masked] in -", "[masked]")
+        assert [*map(str, shown.tags.all())] == ["tag [masked]"]
+        assert Todo.objects.get().task == "[masked]"
+    assert (str(shown), shown.get_deferred_fields()) == ("milk in home", {"price"})
+    assert [*map(str, shown.tags.all())] == ["tag red"]
+    shown.save()
+    assert (Todo.objects.get().task, shown.list, str(shown.price)) == ("milk", home, todo.price)
+
+
 @pytest.mark.django_db(transaction=True)
 class TestPast:
     """With the real worker, as the past is read from the database."""
@@ -218,6 +240,15 @@ class TestPast:
         assert response.status_code == 200
         return response
 
+    def shout(self, monkeypatch, method):
+        """Let a method of the admin say this, under the label Loud."""
+        shout = admin.display(description="Loud")(lambda admin, todo: method(todo))
+        monkeypatch.setattr(TodoAdmin, "shout", shout)
+
+    def fields_of(self, client, todo):
+        form = self.look(client, "todo", todo.pk).context["form"]
+        return {field.label: str(field.text) for section in form.sections for field in section.fields}
+
     def test_masked_values_in_texts_of_what_the_object_points_to(self, client, settings, names, trail):
         settings.BEMI_MASKED = {"todos.TodoList": ["name"], "todos.Tag": ["code"]}
         home = TodoList.objects.create(name="hush")
@@ -225,15 +256,66 @@ class TestPast:
         todo.tags.add(Tag.objects.create(code="psst"))
         trail.drain()
         client.force_login(staff("todos.view_todo", "todos.view_todolist", "todos.view_tag"))
-        fields = {
-            field.label: str(field.text)
-            for section in self.look(client, "todo", todo.pk).context["form"].sections
-            for field in section.fields
-        }
+        fields = self.fields_of(client, todo)
         assert "[masked]" in fields["List"]
         assert fields["Tags"] == "tag [masked]"
         [(_, rows)] = self.look(client, "todolist", home.pk).context["form"].inlines
         assert [section.title for section in rows] == ["milk in [masked]"]
+
+    @pytest.mark.parametrize(
+        ("method", "shown"),
+        [
+            (lambda todo: " ".join(row.task for row in todo.list.todos.all()), "[masked] [masked]"),
+            (lambda todo: Todo.objects.get(pk=todo.pk).task, "[masked]"),
+            (lambda todo: Todo.objects.only("pk").earliest("pk").task, "[masked]"),
+            (lambda todo: todo.list.todos.select_related("list").last().list.name, "[masked]"),
+            (
+                lambda todo: Todo.objects.select_related("list").latest("pk").list.todos.first().task,
+                "[masked]",
+            ),
+        ],
+    )
+    def test_masked_values_in_what_a_method_fetches(
+        self, client, settings, monkeypatch, trail, method, shown
+    ):
+        settings.BEMI_MASKED = {"todos.TodoList": ["name"], "todos.Todo": ["task"]}
+        self.shout(monkeypatch, method)
+        home = TodoList.objects.create(name="hush")
+        todo = Todo.objects.create(task="psst", list=home)
+        Todo.objects.create(task="psst", list=home)
+        trail.drain()
+        client.force_login(staff("todos.view_todo", "todos.view_todolist"))
+        assert self.fields_of(client, todo)["Loud"] == shown
+        assert Todo.objects.get(pk=todo.pk).task == "psst"
+
+    def test_masked_values_in_what_the_object_has_at_hand(self, client, settings, names, monkeypatch, trail):
+        settings.BEMI_MASKED = {"todos.TodoList": ["name"], "todos.Todo": ["task"], "todos.Tag": ["code"]}
+        rows = Todo.objects.select_related("list").prefetch_related(
+            "tags", "list__todos", Prefetch("list__todos", to_attr="beside")
+        )
+        monkeypatch.setattr(TodoAdmin, "get_queryset", lambda admin, request: rows.all(), raising=False)
+        self.shout(
+            monkeypatch,
+            lambda todo: f"{todo} {todo.list.todos.all()} {todo.tags.all()} {todo.list.beside}",
+        )
+        todo = Todo.objects.create(task="psst", list=TodoList.objects.create(name="hush"))
+        todo.tags.add(Tag.objects.create(code="still"))
+        trail.drain()
+        client.force_login(staff("todos.view_todo", "todos.view_todolist", "todos.view_tag"))
+        text = self.fields_of(client, todo)["Loud"]
+        assert text.count("[masked]") == 7
+        assert not any(word in text for word in ("psst", "hush", "still"))
+
+    @pytest.mark.parametrize("rows", [Todo.objects.all(), Todo.objects.select_related("list")])
+    def test_masked_foreign_keys(self, client, settings, names, monkeypatch, trail, rows):
+        settings.BEMI_MASKED = {"todos.Todo": ["list"]}
+        monkeypatch.setattr(TodoAdmin, "get_queryset", lambda admin, request: rows.all(), raising=False)
+        self.shout(monkeypatch, lambda todo: f"{todo}, {rows.get(pk=todo.pk)}")
+        todo = Todo.objects.create(task="milk", list=TodoList.objects.create(name="hush"))
+        trail.drain()
+        client.force_login(staff("todos.view_todo", "todos.view_todolist"))
+        shown = self.fields_of(client, todo)
+        assert (shown["Loud"], shown["List"]) == ("milk in -, milk in -", "[masked]")
 
     def test_rows_of_inlines_out_of_scope(self, client, settings, names, trail):
         home = TodoList.objects.create(name="home")

@@ -1,7 +1,7 @@
 """Who gets what from the REST API: closed by default, scoped, masked, throttled."""
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from rest_framework.settings import api_settings
 from rest_framework.throttling import ScopedRateThrottle
 
@@ -224,6 +224,33 @@ def test_masked_column_is_not_put_back_unseen(masked):
     )
     assert done.status_code == 200
     assert Todo.objects.get().task == "hidden-old"
+
+
+@pytest.fixture
+def gone_account():
+    """The deletion of a row with a masked value, and its key."""
+    row = {"id": 4711, "username": "gone", "password": "old-hash", "is_superuser": False, "first_name": ""}
+    row |= {"last_name": "", "email": "", "is_staff": False, "is_active": True, "last_login": None}
+    change = store(
+        table="auth_user", key=4711, operation="DELETE", before=row | {"date_joined": "2026-01-01T00:00:00Z"}
+    )
+    return f"{PAGE}{change}/revert/"
+
+
+@pytest.mark.parametrize(("how", "status"), [("raise", 409), ("skip", 200), ("overwrite", 403)])
+def test_masked_column_is_not_put_over_a_row_that_is_there_again(gone_account, how, status):
+    User.objects.create(pk=4711, username="new", password="new")
+    api = client(user("view_change", "revert_change"))
+    response = api.post(gone_account, {"on_conflict": how})
+    assert response.status_code == status
+    assert User.objects.get(pk=4711).password == "new"
+
+
+def test_row_comes_back_with_its_masked_columns(gone_account):
+    response = client(user("view_change", "revert_change")).post(gone_account)
+    assert response.status_code == 200
+    assert User.objects.get(pk=4711).password == "old-hash"
+    assert "old-hash" not in response.content.decode()
 
 
 def test_search_passes_over_masked_keys_with_dots(settings):

@@ -11,7 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from bemi_orm.access import Access
 from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.rest_framework import moments
 from bemi_orm.rest_framework.encoding import exact_line
 from bemi_orm.rest_framework.parameters import FIELDS
 from tests.integration.rest_client import PAGE, client, fill, ids, user
@@ -19,6 +21,20 @@ from tests.integration.rows import next_transaction, store
 from tests.todos.models import Todo, TodoList
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.integration.rest_site")]
+
+
+class Nothing(Access):
+    """Sees nothing."""
+
+    def scope(self, user, changes):
+        return changes.none()
+
+
+class NoTable(Access):
+    """Sees nothing, as a query finds out."""
+
+    def scope(self, user, changes):
+        return changes.filter(table__in=[])
 
 
 @pytest.fixture
@@ -91,6 +107,28 @@ def test_count_is_left_out_or_estimated(api):
     assert api.get(PAGE, {"count": "estimate"}).json()["estimated_count"] > 0
 
 
+@pytest.mark.parametrize("rules", ["Nothing", "NoTable"])
+@pytest.mark.parametrize(
+    "path", ["?count=estimate", "?effective=false", "deleted/?table=todos_todo&count=estimate"]
+)
+def test_who_sees_nothing_gets_an_empty_page(api, settings, rules, path):
+    settings.BEMI_ACCESS = f"{__name__}.{rules}"
+    stored()
+    response = api.get(PAGE + path)
+    assert ids(response) == []
+    assert response.json().get("estimated_count", 0) == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "?last=24h", "?since=2026-01-01", "facets/?per=hour", "state/?table=todos_todo&at=1h", "export/"],
+)
+def test_times_without_a_zone(api, settings, path):
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+    stored(committed_at=timezone.make_aware(timezone.now()))
+    assert api.get(PAGE + path).status_code == 200
+
+
 def test_retrieve_and_unknown_ids(api):
     change = stored()
     assert api.get(f"{PAGE}{change}/").json()["id"] == change
@@ -155,6 +193,22 @@ def test_state_of_a_table_and_of_a_row(api):
     now = stored(table="todos_tag", key="later")
     assert rows(now) == ["b"]
     assert rows(now, primary_key=2) == []
+
+
+def test_pages_of_a_state_are_of_one_moment(api, monkeypatch):
+    """A time that is said from now on is another one when the next page is asked for."""
+    for key in range(6):
+        stored(key=key, operation="CREATE", after={"id": key})
+    stored(table="todos_tag", key="later", committed_at=timezone.now() - timedelta(minutes=1))
+    response = api.get(f"{PAGE}state/", {"table": "todos_todo", "at": "1h", "page_size": 3})
+    seen = [row["primary_key"] for row in response.json()["results"]]
+    stored(key=0, before={"id": 0}, after={"id": 0, "task": "b"}, committed_at=timezone.now())
+    now = moments.local_now() + timedelta(hours=2)
+    monkeypatch.setattr(moments, "local_now", lambda: now)
+    page = api.get(response.json()["next"])
+    seen += [row["primary_key"] for row in page.json()["results"]]
+    assert sorted(seen) == list("012345")
+    assert "at=1h" not in page.json()["previous"]
 
 
 def test_p28_deleted_rows_of_a_table(api):

@@ -110,6 +110,36 @@ def test_by_context(found, query, expected):
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
+        ({"context.hops.0.ip": "x"}, {"listed", "keyed"}),
+        ({"context.hops.-1.ip": "x"}, {"listed"}),
+        ({"context.hops.1.ip": "x"}, set()),
+        ({"context.hops.0": '{"ip": "x"}'}, {"listed", "keyed"}),
+        ({"context.hops.0.n": "null"}, {"listed"}),
+        ({"context.hops.0.n": "1"}, {"keyed"}),
+        ({"context.hops.0.tags": "1"}, set()),
+        ({"context.hops.0.tags": "[1]"}, {"listed"}),
+        ({"context.0": "1"}, {"keyed"}),
+        ({"after.words.1": "1.50"}, {"listed"}),
+    ],
+)
+def test_number_in_a_path_is_a_key_or_a_place_in_a_list(found, query, expected):
+    assert (
+        found(
+            query,
+            listed={
+                "context": {"hops": [{"ip": "x", "n": None, "tags": [1, 2]}]},
+                "after": '{"words": ["a", 1.5]}',
+            },
+            keyed={"context": {"0": "1", "hops": {"0": {"ip": "x", "n": 1}}}},
+            plain={"context": {"hops": []}},
+        )
+        == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
         ({"after.price": "1.1"}, {"priced"}),
         ({"before.price": "1.10"}, {"priced"}),
         ({"after.meta.colour": "red"}, {"meta"}),
@@ -243,6 +273,37 @@ def test_what_is_not_understood_is_an_error_that_names_it(api, query, field):
 
 
 @pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("model=todos.Todo&changed=tsak", "no field or column tsak"),
+        ("model=todos.Todo&changed=task,pk", "no field or column pk"),
+        ("model=todos.Todo&changed=tags", "table=todos_todo_tags"),
+        ("model=todos.Todo&after.tsak=a", "no column tsak"),
+        ("model=todos.Todo&before.list=1", "Give list_id"),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "export/", "facets/", "deleted/"])
+def test_what_the_model_does_not_have_is_no_filter(api, path, query, message):
+    response = api.get(f"{PAGE}{path}?{query}")
+    [(field, [fault])] = response.json().items()
+    assert (response.status_code, field in query, message in fault) == (400, True, True)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "model=todos.Todo&changed=list,list_id,title&after.list_id=1&before.title=a&context.tsak=1",
+        "model=todos.SpecialDocument&changed=document_ptr,level,title",
+        "model=todos.Seat&changed=row",
+        "table=todos_todo&changed=tsak&after.tsak=a",
+    ],
+)
+def test_fields_columns_and_former_names_are_filters(api, settings, query):
+    settings.BEMI_RENAMED = {"todos.Todo": {"columns": {"title": "task"}}}
+    assert ids(api.get(f"{PAGE}?{query}")) == []
+
+
+@pytest.mark.parametrize(
     "path",
     ["{change}/", "{change}/diff/", "{change}/instance/", "{change}/transaction/", "{change}/revert_plan/"],
 )
@@ -279,6 +340,12 @@ def test_filterset_alone_masks_for_anybody():
     filterset = ChangeFilterSet({"after.password": "x"}, Change.objects.all())
     assert list(filterset.errors) == ["after.password"]
     assert ChangeFilterSet({"table": "auth_user"}, Change.objects.all()).qs.count() == 1
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_p20_what_changed_nothing_is_found_without_a_subquery(value):
+    filterset = ChangeFilterSet({"effective": value}, Change.objects.desc())
+    assert "SubPlan" not in plan(filterset.qs)
 
 
 @pytest.mark.parametrize(

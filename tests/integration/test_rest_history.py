@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 import bemi_orm
 from bemi_orm import Change
-from bemi_orm.access import MASKED
+from bemi_orm.access import MASKED, Access
 from tests.integration.rest_client import client, ids, user
 from tests.integration.travels import Trail
 from tests.todos.models import SpecialDocument, Tag, Todo, TodoList
@@ -38,6 +38,13 @@ def bob():
 @pytest.fixture
 def lists():
     return {name: TodoList.objects.create(name=name) for name in ("alice", "bob")}
+
+
+class NotPayroll(Access):
+    """Sees no change that payroll made."""
+
+    def scope(self, user, changes):
+        return changes.context_not({"reason": "payroll"})
 
 
 def update(todo, **values):
@@ -222,6 +229,25 @@ def test_revert_restores_no_other_object_and_names_none(trail, alice, lists):
     assert (refused.status_code, refused.json()["conflicts"][0]["by"]) == (409, [])
     assert alice.post(f"/todos/{todo.pk}/revert/", order | {"missing_parents": "restore"}).status_code == 403
     assert not TodoList.objects.filter(name="hidden").exists()
+
+
+def test_state_that_a_change_out_of_scope_left_is_not_shown(trail, alice, lists, settings):
+    settings.BEMI_ACCESS = f"{__name__}.NotPayroll"
+    special = SpecialDocument.objects.create(title="seen", level=1)
+    todo = Todo.objects.create(list=lists["alice"], task="seen")
+    seen_at = trail.now().isoformat()
+    with bemi_orm.context(reason="payroll"):
+        update(todo, task="hidden")
+        SpecialDocument.objects.filter(pk=special.pk).update(title="hidden")
+    hidden_at = trail.now().isoformat()
+    update(todo, task="after")
+    SpecialDocument.objects.filter(pk=special.pk).update(level=2)
+    after_at = trail.now().isoformat()
+    trail.drain()
+    for url, after in ((f"/todos/{todo.pk}/as_of/", 200), (f"/special/{special.pk}/as_of/", 403)):
+        responses = [alice.get(url, {"at": at}) for at in (seen_at, hidden_at, after_at)]
+        assert [response.status_code for response in responses] == [200, 403, after]
+        assert not any("hidden" in response.content.decode() for response in responses)
 
 
 @pytest.mark.parametrize("trail", ["default"], indirect=True)
