@@ -20,7 +20,7 @@ from bemi_orm.history.conditions import column_differs, columns_of, images_diffe
 from bemi_orm.history.locations import in_table_of
 from bemi_orm.history.moments import Moment, resolve
 from bemi_orm.history.relations import child_rows, link_rows, parent_rows, row_of
-from bemi_orm.history.states import NOW, AliveAt, LastOfGone, find_shared_keys
+from bemi_orm.history.states import NOW, AliveAt, LastOfGone, rows_of
 from bemi_orm.readonly import ReadOnlyQuerySet
 from bemi_orm.rows import MAX_ORDINAL, MAX_SOURCE_HASH, change_id_bytes, key_text
 from bemi_orm.values.historic import is_historic
@@ -57,6 +57,7 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
             rows in the tables of parent models. Both look through all changes of those tables.
         An instance that is not saved, or has lost its key in delete(), gives none, without a query; the
         changes of a deleted row are those of `for_model(Model)` with its `primary_key`.
+        To read it raises TimeTravelError where the table has no primary key, or one without a field here.
 
         Example: `Change.objects.for_instance(todo, m2m=True)`
         """
@@ -192,11 +193,12 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
 
         moment: an aware datetime, a `Change` (or `Before(change)`, `After(change)`), or an LSN; looked up at
             once. wait: seconds to wait for the worker where the moment is not stored yet; True for a minute.
-        Raises MomentError, NotCapturedError.
+        Raises MomentError, NotCapturedError; after `for_model` TimeTravelError for a table without a primary
+        key. Of others such tables have no part in it.
 
         Example: `Change.objects.for_model(Todo).as_of(yesterday).instances()`
         """
-        return self.filter(AliveAt(resolve(moment, wait=wait), self._model_of_rows, find_shared_keys()))
+        return self.filter(AliveAt(resolve(moment, wait=wait), *rows_of(self._model_of_rows)))
 
     async def aas_of(self, moment: Moment, *, wait: Wait = False) -> Self:
         """Do as `as_of` in async code; the queryset is then read as any other."""
@@ -205,9 +207,9 @@ class ChangeQuerySet(ReadOnlyQuerySet[_Row_co]):
     def of_gone_rows(self) -> Self:
         """Give the last change of each row that is gone: its DELETE, or the one before a TRUNCATE.
 
-        Example: `Change.objects.for_model(Todo).of_gone_rows()`
+        Raises TimeTravelError as `as_of` does. Example: `Change.objects.for_model(Todo).of_gone_rows()`
         """
-        return self.filter(LastOfGone(NOW, self._model_of_rows, find_shared_keys()))
+        return self.filter(LastOfGone(NOW, *rows_of(self._model_of_rows)))
 
     def between(self, start: datetime, end: datetime) -> Self:
         """Give the changes committed from `start` on and before `end`, both aware: `between(then, now())`."""

@@ -12,16 +12,19 @@ from django.db.models.sql.compiler import SQLCompiler
 from bemi_orm.conf import settings
 from bemi_orm.values.renames import former_tables
 
+# As to_regclass() does, but without the views of the past, which are first inside time_travel().
+FOUND_TABLE: Final = (
+    "FROM pg_catalog.parse_ident(%s) AS p (parts) CROSS JOIN LATERAL unnest("
+    "CASE cardinality(parts) WHEN 1 THEN pg_catalog.current_schemas(true)::text[] ELSE parts[:1] END"
+    ") WITH ORDINALITY AS s (name, place) JOIN pg_catalog.pg_namespace n ON n.nspname = s.name "
+    "JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = parts[cardinality(parts)] "
+    "WHERE n.nspname <> 'bemi_time_travel' ORDER BY s.place LIMIT 1"
+)
+"""Goes on after SELECT: the table `c` in the schema `n` that a name, quoted as in SQL, has here and now."""
+
 _SQL: Final = {
     "database": "SELECT pg_catalog.current_database()::text",
-    "schema": (
-        # As to_regclass() does, but without the views of the past, which are first inside time_travel().
-        "SELECT n.nspname::text FROM pg_catalog.parse_ident(%s) AS p (parts) CROSS JOIN LATERAL unnest("
-        "CASE cardinality(parts) WHEN 1 THEN pg_catalog.current_schemas(true)::text[] ELSE parts[:1] END"
-        ") WITH ORDINALITY AS s (name, place) JOIN pg_catalog.pg_namespace n ON n.nspname = s.name "
-        "JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = parts[cardinality(parts)] "
-        "WHERE n.nspname <> 'bemi_time_travel' ORDER BY s.place LIMIT 1"
-    ),
+    "schema": f"SELECT n.nspname::text {FOUND_TABLE}",
 }
 _answers: dict[tuple[str, ...], str | None] = {}
 
@@ -62,7 +65,7 @@ def locate(model: type[Model], alias: str | None = None) -> TableLocation:
     alias: the database of its rows; by default where the routers read the model. A `db_table` may name its
     schema as `"schema"."table"`.
     """
-    alias = _home(model, alias or router.db_for_read(model))
+    alias = home_of(model, alias or router.db_for_read(model))
     quoted = connections[alias].ops.quote_name(model._meta.db_table)
     table = quoted.rpartition('"."')[2].strip('"')
     return TableLocation(ServerName(alias, "database"), ServerName(alias, "schema", quoted), table)
@@ -84,8 +87,11 @@ def database_name(alias: str) -> str:
     return str(_ask(alias, "database", ()))
 
 
-def _home(model: type[Model], alias: str) -> str:
-    """Rows of the past come from the alias of BEMI_DATABASE; their table is in the source all the same."""
+def home_of(model: type[Model], alias: str) -> str:
+    """Give the alias of a model's table, from that of its rows.
+
+    Rows of the past come from the alias of BEMI_DATABASE; their table is in the source all the same.
+    """
     from bemi_orm.timetravel.views import past_models
 
     is_apart = alias == settings.DATABASE != settings.SOURCE_DATABASE

@@ -9,7 +9,7 @@ from django.db.models import Field, ForeignKey, Model, Q
 
 from bemi_orm.history.keys import row_key, stored_value
 from bemi_orm.history.locations import in_table_of
-from bemi_orm.history.rowhistory import IsOfRow
+from bemi_orm.history.rowhistory import Holder, IsOfRow
 
 
 def row_of(instance: Model, model: type[Model], alias: str) -> Q | None:
@@ -18,7 +18,7 @@ def row_of(instance: Model, model: type[Model], alias: str) -> Q | None:
     if key is None:
         return None
     table = in_table_of(model, alias)
-    return table & Q(IsOfRow(table, key))
+    return table & Q(IsOfRow(table, key, Holder(instance, model, alias)))
 
 
 def link_rows(instance: Model, alias: str) -> Iterator[Q]:

@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Expression, Q, QuerySet
+from django.db.models import BooleanField, Expression, Model, Q, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.choices import Operation
 from bemi_orm.history.keys import RowKey
+from bemi_orm.history.realkeys import confirmed, find_key_and
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
+
+
+@dataclass(frozen=True, eq=False)
+class Holder:
+    """The instance that has the key, the model whose table it is, and the alias of its rows."""
+
+    instance: Model
+    model: type[Model]
+    alias: str
 
 
 class IsOfRow(Expression):
@@ -29,20 +39,22 @@ class IsOfRow(Expression):
 
     The moves are looked up when the query runs: one query more, and three for each move of the row. To build
     a queryset asks nothing, and an asynchronous one looks them up where it runs.
+    holder: who has the key by its model; the one that the table has is found with the moves. Without it, the
+        key is that of the table.
     """
 
     output_field = BooleanField()
 
-    def __init__(self, table: Q, key: RowKey) -> None:
+    def __init__(self, table: Q, key: RowKey, holder: Holder | None = None) -> None:
         super().__init__()
-        self.table, self.key = table, key
+        self.table, self.key, self.holder = table, key, holder
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        """Give the condition for the keys that the row has had."""
+        """Give the condition for the keys that the row has had; TimeTravelError where none tells it."""
         from bemi_orm.models import Change
 
         changes = Change._base_manager.using(connection.alias).filter(self.table)
-        condition = reduce(or_, _stretches(changes, self.key))
+        condition = reduce(or_, _stretches(changes, self.key, self.holder))
         return compiler.compile(cast(Any, condition.resolve_expression(compiler.query, allow_joins=False)))
 
 
@@ -53,21 +65,35 @@ def key_is(key: RowKey) -> Q:
     return Q(primary_key_int=key.number)
 
 
-def _stretches(changes: QuerySet[Change], key: RowKey) -> Iterator[Q]:
+def _stretches(changes: QuerySet[Change], named: RowKey, holder: Holder | None) -> Iterator[Q]:
     """Walk back from now; give the condition for each time that the row had one key."""
+    key, position = _start(changes, named, holder)
     until = Q()
-    while True:
-        moves = changes.filter(until, _touches(key), previous_primary_key__isnull=False)
-        position = moves.order_by("-id").values_list("position", flat=True).first()
-        if position is None:
-            yield key_is(key) & until
-            return
+    while key is not None and position is not None:
         yield key_is(key) & until & Q(position__gt=position)
         crossing = _cross(changes.filter(position=position), key)
         yield Q(id__in=crossing.ids)
-        if crossing.key is None:
-            return
         key, until = crossing.key, Q(position__lt=position)
+        position = None if key is None else _moves(changes.filter(until), key).first()
+    yield Q(pk__in=()) if key is None else key_is(key) & until
+
+
+def _start(
+    changes: QuerySet[Change], named: RowKey, holder: Holder | None
+) -> tuple[RowKey | None, int | None]:
+    """Give the key that the row has now, and the position where a row last moved from or to it."""
+    moves = _moves(changes, named)
+    if holder is None:
+        return named, moves.first()
+    real, position = find_key_and(moves, holder.model, holder.alias)
+    key = confirmed(named, holder.instance, holder.model, real)
+    return key, position if key in (named, None) else _moves(changes, key).first()
+
+
+def _moves(changes: QuerySet[Change], key: RowKey) -> QuerySet[Change, int]:
+    """Give the position of the last transaction that moved a row from or to the key."""
+    moves = changes.filter(_touches(key), previous_primary_key__isnull=False)
+    return moves.order_by("-id").values_list("position", flat=True)[:1]
 
 
 @dataclass(slots=True)

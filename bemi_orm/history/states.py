@@ -12,8 +12,9 @@ from django.db.models.expressions import Col
 from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.conf import settings
-from bemi_orm.history.liveness import BY_NUMBER, BY_TEXT, MOVED, TRUNCATED, Terms, alive, last_of_gone
+from bemi_orm.history.liveness import Terms, alive, last_of_gone
 from bemi_orm.history.moments import Bound
+from bemi_orm.history.realkeys import require_key
 from bemi_orm.history.tracked import split_table
 from bemi_orm.rows import MAX_ORDINAL
 from bemi_orm.values.renames import former_tables
@@ -24,8 +25,6 @@ Table = tuple[str, str]
 
 NOW: Final = Bound(MAX_LSN >> 1, MAX_ORDINAL)
 """Behind all that is stored; a bigint has a sign."""
-
-INTEGER_TYPES: Final = frozenset({"smallint", "integer", "bigint"})
 
 _SHARED_KEYS: Final = (
     "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_index i "
@@ -38,7 +37,7 @@ _SHARED_KEYS: Final = (
 class AliveAt(Func):
     """Whether a change holds a row that is alive at the moment.
 
-    model: whose table it is, where that is known: then fewer endings have to be looked for.
+    model: whose table it is, where that is known: it may have had other names.
     shared_keys: tables whose key is deferrable, as `find_shared_keys` gives them.
     """
 
@@ -68,7 +67,6 @@ class AliveAt(Func):
             position=str(int(self.bound.position)),
             ordinal=str(int(self.bound.ordinal)),
             same_table=_same_table(self.model),
-            endings=endings_of(self.model),
             shared_keys=" OR ".join(map(_is_table, self.shared_keys)),
         )
 
@@ -79,17 +77,14 @@ class LastOfGone(AliveAt):
     definition = staticmethod(last_of_gone)
 
 
-def endings_of(model: type[Model] | None) -> tuple[str, ...]:
-    """Give what can end a row of the table; the worker stores integer keys in a column of their own."""
-    if model is None:
-        return BY_NUMBER, BY_TEXT, MOVED, TRUNCATED
-    return BY_NUMBER if has_integer_key(model) else BY_TEXT, MOVED, TRUNCATED
+def rows_of(model: type[Model] | None) -> tuple[type[Model] | None, tuple[Table, ...]]:
+    """Give what `AliveAt` has to know beside the moment; None: the rows of all tables.
 
-
-def has_integer_key(model: type[Model]) -> bool:
-    """Whether the key of the model's table is one integer column."""
-    fields = model._meta.pk_fields
-    return len(fields) == 1 and fields[0].db_type(connections[settings.DATABASE]) in INTEGER_TYPES
+    Raises TimeTravelError where the model's table has no primary key.
+    """
+    if model is not None:
+        require_key(model)
+    return model, find_shared_keys()
 
 
 def find_shared_keys() -> tuple[Table, ...]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.contrib.postgres.fields import ArrayField
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import NOT_PROVIDED, Field, Model
+from django.db.models import NOT_PROVIDED, Field, Model, Value
 
 from bemi_orm.conf import settings
 from bemi_orm.history.states import literal
@@ -70,11 +70,15 @@ def shown_type(column: Column, exists: Exists) -> str:
     return column.type if "uuid" not in column.type and exists("type", column.type) else "text"
 
 
-def key_sql(column: Column, *, is_integer: bool) -> str:
-    """Give the expression for the only column of a key: such that a condition on it reaches the index."""
+def key_sql(column: Column, exists: Exists, *, is_integer: bool) -> str:
+    """Give the expression for the only column of a key: such that a condition on it reaches the index.
+
+    is_integer: whether it is of an integer type in the table, whatever the model says.
+    """
     if is_integer:
         return "c.primary_key_int"
-    return "c.primary_key" if column.type in KEY_TEXT_TYPES else f"c.primary_key::{column.type}"
+    has_text = column.type in KEY_TEXT_TYPES or not exists("type", column.type)
+    return "c.primary_key" if has_text else f"c.primary_key::{column.type}"
 
 
 def _column(field: Field[Any, Any], connection: BaseDatabaseWrapper) -> Column:
@@ -108,12 +112,23 @@ def _expression(field: Any, connection: BaseDatabaseWrapper) -> str | None:
 
 def _default(field: Field[Any, Any], kind: str, connection: BaseDatabaseWrapper) -> str | None:
     """Give what a migration that adds the field puts into the rows that are there, where that is certain."""
-    default = field.default
-    if default is NOT_PROVIDED or (callable(default) and default not in _SAFE_DEFAULTS):
+    default = _given_default(field)
+    if default is None or isinstance(field, ArrayField):
         return None
-    if isinstance(field, ArrayField) or default is None:
-        return None
-    value = field.get_db_prep_save(default() if callable(default) else default, connection)
+    value = field.get_db_prep_save(default, connection)
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         quoted = editor.quote_value(value)
     return f"to_jsonb({quoted}::{kind})"
+
+
+def _given_default(field: Field[Any, Any]) -> Any:
+    """Give the value, or None where there is none or it is not certain; the database's own goes first."""
+    if field.has_db_default():
+        given = field.db_default
+        if isinstance(given, Value):
+            return given.value
+        return None if hasattr(given, "resolve_expression") else given
+    default = field.default
+    if callable(default):
+        return default() if default in _SAFE_DEFAULTS else None
+    return None if default is NOT_PROVIDED else default

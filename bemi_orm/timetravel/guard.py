@@ -216,6 +216,8 @@ def _find_live(text: str, schemas: tuple[str, ...], readers: tuple[str, ...]) ->
     is_schema, is_table = _exact(_schemas(schemas)), _exact(_names(readers))
     before, end = "", 0
     for token in tokenize(text):
+        if token.text == ".":
+            continue
         found = _IDENTIFIER.match(text, token.position)
         is_qualified = before and _DOT.match(text, end, token.position)
         if found and is_qualified and is_schema.fullmatch(before) and is_table.fullmatch(found[0]):

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from django.db import connections, transaction
 from django.db.utils import ProgrammingError
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import SetupError
+from bemi_orm.history.realkeys import KEY_OF_C, RealKey, without_key
 from bemi_orm.history.states import literal
 from bemi_orm.operations import find_table, read_sql
 from bemi_orm.timetravel.creating import SCHEMA, Exists, quoted
@@ -27,15 +28,13 @@ from bemi_orm.timetravel.views import (
     view_sql,
 )
 
-_PLACES: Final = """
+_PLACES: Final = f"""
     SELECT name, pg_catalog.current_database()::text, n.nspname::text, c.relname::text, c.relkind::text,
-        EXISTS (
-            SELECT FROM pg_catalog.pg_index i
-            WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate
-        )
+        real_key.columns, real_key.is_integer, real_key.is_deferrable
     FROM pg_catalog.unnest(%s::text[]) AS name
     JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(name)
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL ({KEY_OF_C}) AS real_key
 """
 _TABLES: Final = ("r", "p")  # ordinary and partitioned, as pg_class.relkind has it
 _COMMENT: Final = "SELECT pg_catalog.obj_description(pg_catalog.to_regnamespace(%s), 'pg_namespace')"
@@ -109,6 +108,8 @@ def _why_not(db_table: str, place: Place | None, kind: str, is_tracked: IsTracke
         return f"{name} is no table, so it has no history of its own; ask for the tables that it reads."
     if not is_tracked(place.schema, place.table):
         return f"{name} is not tracked (BEMI_TRACK, BEMI_IGNORE), so nothing is known of its past."
+    if not place.key.columns:
+        return without_key(name)
     return None
 
 
@@ -117,10 +118,12 @@ def _places() -> dict[str, tuple[Place, str]]:
     names = {connection.ops.quote_name(db_table): db_table for db_table in past_models()}
     with connection.cursor() as cursor:
         cursor.execute(_PLACES, [list(names)])
-        return {
-            names[name]: (Place(database, schema, table, shares_keys), kind)
-            for name, database, schema, table, kind, shares_keys in cursor.fetchall()
-        }
+        return {names[name]: _place(*found) for name, *found in cursor.fetchall()}
+
+
+def _place(*found: Any) -> tuple[Place, str]:
+    database, schema, table, kind, columns, is_integer, shares_keys = found
+    return Place(database, schema, table, RealKey(tuple(columns), is_integer), shares_keys), kind
 
 
 def _changes_table() -> str:

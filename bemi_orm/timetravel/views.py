@@ -14,8 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from bemi_orm.conf import settings
-from bemi_orm.history.liveness import Terms, alive
-from bemi_orm.history.states import endings_of, has_integer_key, literal
+from bemi_orm.history.liveness import BY_NUMBER, BY_TEXT, MOVED, TRUNCATED, Terms, alive
+from bemi_orm.history.realkeys import RealKey
+from bemi_orm.history.states import literal
 from bemi_orm.history.tracked import split_table
 from bemi_orm.timetravel.columns import KEY_TEXT_TYPES, Column, columns_of, image_sql, key_sql
 from bemi_orm.timetravel.creating import SCHEMA, Exists, create_view, quoted, refusal_sql
@@ -25,7 +26,7 @@ from bemi_orm.values.renames import former_tables
 LIVE_TABLES: Final = frozenset({"django_session", "django_migrations"})
 """Django's own bookkeeping: never tracked, and read as it is now, so that a request can travel."""
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Raised when views of an earlier release have to be made again."""
 
 _COMMENTS: Final = (
@@ -45,6 +46,7 @@ class Place:
     database: str
     schema: str
     table: str
+    key: RealKey
     shares_keys: bool = False
 
 
@@ -99,13 +101,14 @@ def view_sql(model: type[Model], place: Place, *, changes: str, exists: Exists) 
     """Give the statements that make the view of a model's table; changes: qualified name of the table."""
     terms = Terms(
         c="c", changes=changes, position=POSITION, ordinal=ORDINAL, same_table=_is_of("e", model, place),
-        endings=endings_of(model), shared_keys="true" if place.shares_keys else "", until=UNTIL,
+        endings=(BY_NUMBER if place.key.is_integer else BY_TEXT, MOVED, TRUNCATED),
+        shared_keys="true" if place.shares_keys else "", until=UNTIL,
     )  # fmt: skip
     columns = ",\n    ".join(_select_list(model, place, exists))
     conditions = [_is_of("c", model, place), alive(terms)]
-    if has_integer_key(model):  # so that the partial index serves an ORDER BY as well
+    if place.key.is_integer:  # so that the partial index serves an ORDER BY as well
         conditions.append("c.primary_key_int IS NOT NULL")
-    elif _has_text_key(model):
+    elif _has_text_key(model, place):
         conditions.append("c.primary_key_int IS NULL")
     where = "\n    AND ".join(conditions)
     query = f"SELECT\n    {columns}\nFROM {changes} c\nWHERE {where}"
@@ -113,9 +116,10 @@ def view_sql(model: type[Model], place: Place, *, changes: str, exists: Exists) 
     return create_view(view_name(model), query, digest(model))
 
 
-def _has_text_key(model: type[Model]) -> bool:
-    key = [str(field.column) for field in model._meta.pk_fields]
-    return any(key == [column.name] and column.type in KEY_TEXT_TYPES for column in columns_of(model))
+def _has_text_key(model: type[Model], place: Place) -> bool:
+    return any(
+        place.key.columns == (column.name,) and column.type in KEY_TEXT_TYPES for column in columns_of(model)
+    )
 
 
 def model_refusal_sql(model: type[Model], reason: str, *, exists: Exists) -> str:
@@ -136,13 +140,12 @@ def _is_of(alias: str, model: type[Model], place: Place) -> str:
 
 
 def _select_list(model: type[Model], place: Place, exists: Exists) -> list[str]:
-    key = [str(field.column) for field in model._meta.pk_fields]
-    key_array = f"ARRAY[{', '.join(map(literal, key))}]"
+    key_array = f"ARRAY[{', '.join(map(literal, place.key.columns))}]"
     table = literal(view_name(model))
 
     def expression(column: Column) -> str:
-        if key == [column.name]:
-            return key_sql(column, is_integer=has_integer_key(model))
+        if place.key.columns == (column.name,):
+            return key_sql(column, exists, is_integer=place.key.is_integer)
         if column.expression is not None:
             return image_sql(column, "NULL", exists)  # see `with_generated`
         unknown = (

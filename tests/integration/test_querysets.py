@@ -72,7 +72,9 @@ def test_bq4_row_of_a_parent_is_a_row_of_its_own():
 
 def test_key_over_the_limit_is_found_by_its_digest():
     key = "x" * 1500
-    expected = store(table="todos_document", key=key_text([key]))
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE todos_long (code text PRIMARY KEY)")
+    expected = store(table="todos_long", key=key_text([key]))
     with isolate_apps("tests.todos"):
 
         class Long(models.Model):
@@ -80,7 +82,7 @@ def test_key_over_the_limit_is_found_by_its_digest():
 
             class Meta:
                 app_label = "todos"
-                db_table = "todos_document"
+                db_table = "todos_long"
 
     long = Long(code=key)
     long._state.adding = False

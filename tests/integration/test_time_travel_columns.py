@@ -4,11 +4,12 @@ from contextlib import contextmanager
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection, models
-from django.db.models.functions import Concat, Upper
+from django.db.models.functions import Concat, Now, Upper
 from django.test.utils import isolate_apps
 
-from bemi_orm import time_travel
+from bemi_orm import Change, time_travel
 from bemi_orm.exceptions import TimeTravelError
 from tests.integration.travels import Trail, forget_models
 
@@ -122,3 +123,45 @@ def test_text_has_the_collation_of_its_column(trail):
                 ("a", None),
                 ("b", "a"),
             ]
+
+
+def add_column(model, name, field):
+    """Add a column to a tracked table, as a migration does."""
+    field.contribute_to_class(model, name)
+    with connection.schema_editor() as editor:
+        editor.add_field(model, field)
+    apps.clear_cache()
+    forget_models()
+    call_command("bemi", "setup", verbosity=0)
+
+
+def test_an_added_column_has_what_its_migration_put_into_the_rows(trail):
+    fields = {
+        "number": models.IntegerField(db_default=7, null=True),
+        "required": models.IntegerField(db_default=models.Value(8)),
+        "both": models.IntegerField(default=1, db_default=9),
+        "text": models.TextField(db_default="it's 100%"),
+        "flag": models.BooleanField(db_default=False),
+        "price": models.DecimalField(max_digits=5, decimal_places=2, db_default=1),
+        "data": models.JSONField(db_default={"a": [1]}),
+        "of_django": models.IntegerField(default=10),
+    }
+    with tracked(trail, name=models.TextField()) as kind:
+        kind.objects.create(name="a")
+        trail.drain()
+        then = Change.objects.order_by("-id").first()
+        for name, field in fields.items():
+            add_column(kind, name, field)
+        expected = kind.objects.values_list(*fields).get()
+        with time_travel(then):
+            assert kind.objects.values_list(*fields).get() == expected
+
+
+def test_an_added_column_whose_default_is_computed_is_null(trail):
+    with tracked(trail, name=models.TextField()) as kind:
+        kind.objects.create(name="a")
+        trail.drain()
+        then = Change.objects.order_by("-id").first()
+        add_column(kind, "made_at", models.DateTimeField(db_default=Now()))
+        with time_travel(then):
+            assert kind.objects.get().made_at is None

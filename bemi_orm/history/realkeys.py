@@ -1,0 +1,120 @@
+"""The primary key that a model's table has, which need not be that of the model: the worker goes by it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from django.db import connections
+from django.db.models import Model, QuerySet
+
+from bemi_orm.conf import settings
+from bemi_orm.exceptions import TimeTravelError
+from bemi_orm.history.keys import RowKey, key_of_values, stored_value
+from bemi_orm.history.locations import FOUND_TABLE, home_of
+
+# A domain writes its values by the function of the type under it, and the worker takes it for that type.
+KEY_OF_C: Final = """
+    SELECT coalesce(pg_catalog.array_agg(a.attname::text ORDER BY k.place), '{}') AS columns,
+        pg_catalog.count(*) = 1 AND pg_catalog.bool_and(t.typoutput IN (
+            'pg_catalog.int2out'::pg_catalog.regproc, 'pg_catalog.int4out'::pg_catalog.regproc,
+            'pg_catalog.int8out'::pg_catalog.regproc
+        )) AS is_integer,
+        coalesce(pg_catalog.bool_or(NOT i.indimmediate), false) AS is_deferrable
+    FROM pg_catalog.pg_index i
+    CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts
+"""
+"""One row: the primary key of the table `c`."""
+
+_KEY: Final = f"""
+    SELECT real_key.columns, real_key.is_integer
+    FROM (SELECT c.oid, c.relkind {FOUND_TABLE}) AS c CROSS JOIN LATERAL ({KEY_OF_C}) AS real_key
+    WHERE c.relkind IN ('r', 'p')
+"""
+
+_answers: dict[tuple[str, str, type[Model]], RealKey] = {}
+
+
+class RealKey(NamedTuple):
+    """The columns in the order of the key, none without one; is_integer: one, of an integer type."""
+
+    columns: tuple[str, ...]
+    is_integer: bool
+
+
+def require_key(model: type[Model]) -> None:
+    """Raise TimeTravelError where the model's table in the source has no primary key."""
+    key = _ask(model, settings.SOURCE_DATABASE)
+    if key is not None and not key.columns:
+        raise TimeTravelError(without_key(model._meta.db_table))
+
+
+def without_key(table: str) -> str:
+    """Give the reason why nothing can be told of single rows."""
+    return (
+        f"{table} has no primary key, so its changes do not tell which of them are of one row, or which rows "
+        "were there. Give it one; it counts from then on. All changes: Change.objects.for_table(...)."
+    )
+
+
+def find_key_and(query: QuerySet[Any], model: type[Model], alias: str) -> tuple[RealKey | None, Any]:
+    """Give the key of the model's table, None for no table; and the only value of a query, or None.
+
+    Where the query goes to the database of the table, this is one statement; elsewhere the source is asked
+    once, and the answer kept. alias: the database of the model's rows.
+    """
+    alias = home_of(model, alias)
+    if query.db != alias:
+        return _kept(model, alias), query.first()
+    sql, params = query.query.get_compiler(alias).as_sql()
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            f"SELECT real_key.columns, real_key.is_integer, ({sql}) "
+            f"FROM (VALUES (1)) AS one LEFT JOIN ({_KEY}) AS real_key ON true",
+            [*params, _quoted(model, alias)],
+        )
+        columns, is_integer, value = cursor.fetchone()
+    return (None if columns is None else RealKey(tuple(columns), is_integer)), value
+
+
+def confirmed(key: RowKey, instance: Model, model: type[Model], real: RealKey | None) -> RowKey | None:
+    """Give the key that the worker stores for an instance's row; None where a part of it is not set.
+
+    key: the one by the model, which most often it is.
+    Raises TimeTravelError for a table without a key, or with one that the model does not have.
+    """
+    names = tuple(str(field.column) for field in model._meta.pk_fields)
+    if real is None or (real.columns == names and real.is_integer == (key.number is not None)):
+        return key
+    own = model._meta.concrete_model or model  # a proxy has no fields, and those of parents are elsewhere
+    fields = {str(field.column): field for field in own._meta.local_concrete_fields}
+    if not real.columns:
+        raise TimeTravelError(without_key(model._meta.db_table))
+    if missing := [column for column in real.columns if column not in fields]:
+        raise TimeTravelError(
+            f"{model._meta.db_table} has the primary key ({', '.join(real.columns)}), and "
+            f"{model._meta.label} has no field for {', '.join(missing)}, so the changes of one row cannot be "
+            "told. Add the field."
+        )
+    found = key_of_values([stored_value(fields[column], instance) for column in real.columns])
+    return found and RowKey(found.text, int(found.text) if real.is_integer else None)
+
+
+def _kept(model: type[Model], alias: str) -> RealKey | None:
+    name = (alias, str(connections[alias].settings_dict["NAME"]), model)
+    if name not in _answers and (found := _ask(model, alias)):
+        _answers[name] = found
+    return _answers.get(name)
+
+
+def _ask(model: type[Model], alias: str) -> RealKey | None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(_KEY, [_quoted(model, alias)])
+        row = cursor.fetchone()
+    return None if row is None else RealKey(tuple(row[0]), row[1])
+
+
+def _quoted(model: type[Model], alias: str) -> str:
+    return str(connections[alias].ops.quote_name(model._meta.db_table))
