@@ -9,6 +9,7 @@ from django.db.models import Field, ForeignKey, Model
 
 from bemi_orm.exceptions import HistoricInstanceError
 from bemi_orm.history.keys import RowKey, key_of_values, row_key, stored_form
+from bemi_orm.values.historic import Itself
 
 if TYPE_CHECKING:
     from bemi_orm.history.moments import Bound
@@ -24,20 +25,21 @@ class PastRelations(dict[str, Any]):
     attribute is set to None, so where that row is not known, set the key (`list_id`) instead.
     """
 
-    def __init__(self, instance: Model) -> None:
+    def __init__(self, itself: Itself) -> None:
         super().__init__()
-        self.instance = instance
+        self.itself = itself
 
     def __missing__(self, name: str) -> Model | None:
-        target = _target(self.instance, name) if self.instance._state.adding else None
+        instance = self.itself.instance
+        target = _target(instance, name) if instance._state.adding else None
         if target is None:
             raise KeyError(name)
-        self[name] = None if target.value is None else _row(self.instance, name, target)
+        self[name] = None if target.stored is None else _row(instance, name, target)
         return self[name]  # type: ignore[no-any-return]
 
     def copy(self) -> PastRelations:
         """Give a copy that looks up what is missing as well; to copy or pickle an instance calls it."""
-        other = PastRelations(self.instance)
+        other = PastRelations(self.itself)
         other.update(self)
         return other
 
@@ -57,11 +59,11 @@ def part_in_table(instance: Model, model: type[Model]) -> Mapping[str, Any]:
 
 
 class _Target(NamedTuple):
-    """The row that a field points to, by the value of one of its fields."""
+    """The row that a field points to, by what is stored for one of its fields."""
 
     model: type[Model]
     field: Field[Any, Any]
-    value: Any
+    stored: Any
 
 
 def _target(instance: Model, name: str) -> _Target | None:
@@ -69,13 +71,22 @@ def _target(instance: Model, name: str) -> _Target | None:
     meta = type(instance)._meta
     field: Any = next((f for f in (*meta.concrete_fields, *meta.private_fields) if f.name == name), None)
     if isinstance(field, ForeignKey):
-        return _Target(field.related_model, field.target_field, getattr(instance, field.attname))
+        stored = _stored(instance, name, field.target_field, getattr(instance, field.attname))
+        return _Target(field.related_model, field.target_field, stored)
     if not hasattr(field, "ct_field"):
         return None
     content_type: Any = meta.get_field(field.ct_field)
     type_id, value = (getattr(instance, attribute) for attribute in (content_type.attname, field.fk_field))
     model = type_id and content_type.related_model._default_manager.get_for_id(type_id).model_class()
-    return _Target(model, model._meta.pk, model._meta.pk.to_python(value)) if model else None
+    return _Target(model, model._meta.pk, _stored(instance, name, model._meta.pk, value)) if model else None
+
+
+def _stored(instance: Model, name: str, field: Field[Any, Any], value: Any) -> Any:
+    """Give what is stored for a value; raise HistoricInstanceError if the field takes no such value."""
+    try:
+        return None if value is None else stored_form(field, field.to_python(value))
+    except Exception as error:  # a field may raise anything for what it refuses
+        raise HistoricInstanceError(instance, name) from error
 
 
 def _row(instance: Model, name: str, target: _Target) -> Model:
@@ -100,11 +111,10 @@ def _state(target: _Target, bound: Bound) -> RowState | None:
     from bemi_orm.models import Change
 
     table = Change.objects.for_model(target.model)
-    stored = stored_form(target.field, target.value)
     if target.field.primary_key:
-        key = key_of_values([stored])
+        key = key_of_values([target.stored])
     else:  # `to_field`: the last row that held the value, if it still did
-        image = {target.field.column: stored}
+        image = {target.field.column: target.stored}
         holder = table.filter(until(bound), after__contains=image).order_by("-id").first()
         key = RowKey(str(holder.primary_key), holder.primary_key_int) if holder else None
     return state_of_key(table, key, bound) if key else None

@@ -1,6 +1,7 @@
 """Instances from images: what `to_jsonb` gives goes in, what the ORM reads has to come out."""
 
 import copy
+import copyreg
 import json
 import pickle
 import uuid
@@ -18,9 +19,10 @@ from django.contrib.postgres.fields import (
     DecimalRangeField,
     IntegerRangeField,
 )
+from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.backends.postgresql.psycopg_any import DateRange, DateTimeTZRange, NumericRange
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 from django.test.utils import isolate_apps
 
 from bemi_orm.diffing import FieldChange
@@ -46,6 +48,26 @@ class Rot13Field(models.TextField):
 
     def from_db_value(self, value, expression, connection):
         return None if value is None else bytes(value).decode()[::-1]
+
+
+class StrictField(models.TextField):
+    """Refuses what is in the column by an error of its own, and is as strict with what it is given."""
+
+    def __init__(self, *args, error=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.error = error
+
+    def from_db_value(self, value, expression, connection):
+        return self.to_python(value)
+
+    def to_python(self, value):
+        if value is not None and not value.startswith("ok"):
+            raise self.error
+        return value
+
+
+class InvalidToken(Exception):  # noqa: N818
+    """Of no kind but its own, as that of the package cryptography."""
 
 
 class Colour(models.TextChoices):
@@ -227,6 +249,33 @@ def test_value_that_python_cannot_hold_is_kept_aside_and_not_none(field, sql):
         past.value  # noqa: B018
 
 
+@pytest.mark.parametrize("error", [ValidationError("no"), InvalidToken(), AssertionError()], ids=repr)
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_value_that_its_field_refuses_is_kept_aside_whatever_the_field_raises(error, is_complete):
+    with table_with(value=StrictField(null=True, error=error), other=StrictField(error=error)) as model:
+        image = {"id": 1, "value": "former", "other": "ok"}
+        past = instance_from(model, image, is_complete=is_complete)
+        assert (past.other, past.bemi_extra, past.get_deferred_fields()) == (
+            "ok", {"value": "former"}, {"value"},
+        )  # fmt: skip
+        change = FieldChange("value", "former", "ok now")
+        assert diff_rows(model, image, image | {"value": "ok now"}) == (change,)
+
+
+def refuse():
+    raise InvalidToken
+
+
+def test_default_that_cannot_be_had_is_not_known():
+    with table_with(
+        value=models.TextField(default=refuse),
+        strict=StrictField(db_default="ok", error=InvalidToken()),
+    ) as model:
+        model._meta.get_field("strict").db_default = "former"
+        past = instance_from(model, {"id": 1}, is_complete=True)
+        assert past.get_deferred_fields() == {"value", "strict"}
+
+
 def test_generated_column_and_image_with_its_dimensions(django_assert_num_queries):
     fields = {
         "name": models.CharField(max_length=9),
@@ -250,6 +299,40 @@ def test_p29_unknown_keys_are_kept_aside_and_defaults_fill_in_for_columns_of_lat
     past = instance_from(Todo, {"id": 1, "task": "a"}, is_complete=True)
     assert (past.list_id, past.is_completed, past.price, past.meta) == (None, False, "1.10", {})
     assert past.get_deferred_fields() == {"updated_at"}, "it has no default, and NULL is not allowed"
+
+
+def test_column_of_later_has_the_default_that_the_database_gave_to_the_rows():
+    fields = {
+        "number": models.IntegerField(db_default=7, null=True),
+        "required": models.IntegerField(db_default=models.Value(8)),
+        "both": models.IntegerField(default=1, db_default=9),
+        "price": models.DecimalField(max_digits=5, decimal_places=2, db_default="1.10"),
+        "data": models.JSONField(db_default={"a": [1]}),
+        "nothing": models.TextField(db_default=None, null=True),
+    }
+    with table_with(name=models.TextField()) as model:
+        live = model.objects.create(name="a")
+        image = row_image(live)
+        for name, field in fields.items():
+            field.contribute_to_class(model, name)
+            with connection.schema_editor() as editor:
+                editor.add_field(model, field)
+        expected = model.objects.values(*fields).get()
+        past = instance_from(model, image, is_complete=True)
+        assert {name: getattr(past, name) for name in fields} == expected
+        past.data["a"].append(2)
+        assert instance_from(model, image, is_complete=True).data == {"a": [1]}
+
+
+def test_default_that_the_database_computed_is_not_known():
+    with table_with(
+        made_at=models.DateTimeField(db_default=Now(), null=True),
+        total=models.IntegerField(default=1, db_default=models.Value(1) + models.Value(2)),
+    ) as model:
+        past = instance_from(model, {"id": 1}, is_complete=True)
+        assert past.get_deferred_fields() == {"made_at", "total"}
+        with pytest.raises(HistoricInstanceError):
+            past.made_at  # noqa: B018
 
 
 def test_p29_renamed_table_and_columns(settings):
@@ -286,12 +369,80 @@ def test_historic_instance_looks_unsaved_and_can_be_saved():
     assert not is_historic(Todo.objects.get())
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def pickled(instance):
+    return pickle.loads(pickle.dumps(instance))
+
+
+DUPLICATES = [copy.copy, copy.deepcopy, pickled, lambda past: copy.copy(copy.copy(past))]
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
 def test_copy_is_historic_too(duplicate):
     past = duplicate(instance_from(Todo, {"id": 1, "task": "a", "gone": 1}))
     assert (past.task, past.bemi_extra, is_historic(past)) == ("a", {"gone": 1}, True)
     with pytest.raises(HistoricInstanceError):
         past.price  # noqa: B018
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_copy_that_is_saved_is_an_instance_like_any_other_and_its_original_is_not(duplicate):
+    todo_list = TodoList.objects.create(name="live")
+    todo = Todo.objects.create(task="old", list=todo_list)
+    original = instance_from(Todo, row_image(todo))
+    made = duplicate(original)
+    made.pk = None
+    made.save()
+    Todo.objects.filter(pk=made.pk).update(task="new")
+    made.refresh_from_db()
+    assert (made.task, made.list) == ("new", todo_list)
+    with pytest.raises(HistoricInstanceError):
+        original.refresh_from_db()
+    with pytest.raises(HistoricInstanceError):
+        original.list  # noqa: B018
+    again = duplicate(made)
+    again.refresh_from_db()
+    assert (again.task, again.list) == ("new", todo_list)
+
+
+def test_copy_of_what_another_process_pickled():
+    pickle_of_another = pickle.dumps(instance_from(Todo, {"id": 1, "task": "a"}))
+    copyreg.dispatch_table.pop(Todo)
+    original = pickle.loads(pickle_of_another)
+    made = copy.copy(original)
+    made._state.adding = False
+    with pytest.raises(HistoricInstanceError):
+        original.refresh_from_db()
+    with pytest.raises(Todo.DoesNotExist):
+        made.refresh_from_db()
+
+
+def test_copy_of_an_instance_whose_relations_were_replaced():
+    past = instance_from(Todo, {"id": 1, "task": "a"})
+    past._state.fields_cache = {"list": None}
+    assert copy.copy(past).list is None
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_copies_of_live_instances_are_as_before(duplicate):
+    todo = Todo.objects.create(task="a", list=TodoList.objects.create(name="x"))
+    instance_from(Todo, row_image(todo))
+    other = duplicate(todo)
+    assert (other.task, other.list.name) == ("a", "x")
+    assert vars(other).keys() == vars(todo).keys() | {"_django_version"}
+
+
+class OwnCopies(models.Model):
+    """A model that says itself how it is copied."""
+
+    def __reduce__(self):
+        return OwnCopies, (self.pk,)
+
+    class Meta:
+        app_label = "elsewhere"
+
+
+def test_model_that_says_itself_how_it_is_copied_is_left_to_it():
+    assert copy.copy(instance_from(OwnCopies, {"id": 3})).pk == 3
 
 
 def test_receiver_that_reads_an_unknown_field_is_refused():

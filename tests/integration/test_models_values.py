@@ -19,7 +19,7 @@ from bemi_orm.values.fielddiffs import diff_rows
 from bemi_orm.values.instances import instance_from, is_historic
 from bemi_orm.values.rowjson import ExactDecoder
 from tests.integration.rows import next_transaction, store
-from tests.integration.test_instances import Rot13Field
+from tests.integration.test_instances import DUPLICATES, Rot13Field
 from tests.todos.models import Document, Tag, Todo, TodoList
 
 pytestmark = pytest.mark.django_db
@@ -293,6 +293,34 @@ def test_p18_generic_foreign_key_is_of_the_past():
     assert instance_from(Note, change.after, change=change).about.name == "then"
 
 
+@isolate_apps("tests.todos", "django.contrib.contenttypes")
+def test_p18_generic_foreign_key_that_no_row_can_have_is_not_known():
+    class Note(models.Model):
+        content_type = models.ForeignKey(ContentType, models.CASCADE)
+        object_id = models.TextField()
+        about = GenericForeignKey()
+
+        class Meta:
+            app_label = "todos"
+
+    type_id = ContentType.objects.get_for_model(Document).pk
+    image = {"id": 1, "content_type_id": type_id, "object_id": "no uuid"}
+    change = only_change(table="todos_note", after=image)
+    with pytest.raises(HistoricInstanceError, match="about of a historic Note"):
+        instance_from(Note, change.after, change=change).about  # noqa: B018
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_copy_has_relations_of_its_own(renamed_list, duplicate):
+    store(table="todos_todolist", key=2, after={"id": 2, "name": "other"})
+    original = only_change(after=ROW | {"list_id": 1}).instance
+    other = duplicate(original)
+    other.list_id = 2
+    assert (other.list.name, original.list.name) == ("other", "now")
+    assert duplicate(original).list.name == "now"
+    assert duplicate(other).list.name == "other"
+
+
 def test_p18_rows_that_point_to_a_past_instance_are_not_read_from_live_tables():
     live = TodoList.objects.create(name="x")
     todo = Todo.objects.create(task="x", list=live)
@@ -324,6 +352,15 @@ def test_fields_of_a_parent_are_read_as_of_the_change(django_assert_num_queries)
     with django_assert_num_queries(0):
         assert past.title == "then"
     assert is_historic(past)
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES)
+def test_copy_reads_the_fields_of_a_parent_too(duplicate):
+    key = "6f1a39cd-14dd-4b9c-93a3-7f2b73a2b0a4"
+    store(table="todos_document", key=key, after={"id": key, "title": "then"})
+    own = only_change(table="todos_specialdocument", key=key, after={"document_ptr_id": key, "level": 1})
+    original = own.instance
+    assert (duplicate(original).title, original.get_deferred_fields()) == ("then", {"title"})
 
 
 def test_fields_of_a_parent_of_which_nothing_is_stored_are_not_known():
