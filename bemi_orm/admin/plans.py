@@ -32,7 +32,7 @@ EFFECTS: Final = {
 EXPLANATIONS: Final = {
     ConflictKind.ROW_CHANGED: _("It was changed since, by somebody else or by something not stored yet."),
     ConflictKind.CHANGED_BETWEEN: _("Another change came in between."),
-    ConflictKind.ROW_GONE: _("It was deleted meanwhile."),
+    ConflictKind.ROW_GONE: _("It was deleted meanwhile, or has another key now."),
     ConflictKind.ROW_EXISTS: _("It is there again."),
     ConflictKind.UNIQUE_TAKEN: _(
         "Another object has taken this value, which must be unique. Change that one first."
@@ -47,7 +47,9 @@ EXPLANATIONS: Final = {
         "Its former values are not stored: the table has no REPLICA IDENTITY FULL."
     ),
     ConflictKind.NO_KEY: _("The table has no primary key."),
-    ConflictKind.REFUSED: _("The database refuses it: a constraint or a trigger stands in the way."),
+    ConflictKind.REFUSED: _(
+        "The database refuses it: a constraint, a trigger or the type of a column stands in the way."
+    ),
     ConflictKind.CYCLE: _("No order of the steps satisfies the constraints."),
 }
 

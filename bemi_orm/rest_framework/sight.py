@@ -29,7 +29,7 @@ from bemi_orm.values.renames import former_columns
 
 Changes = ChangeQuerySet[Change]
 
-_NAMING_OTHERS: Final = (ConflictKind.UNIQUE_TAKEN, ConflictKind.CHILDREN_EXIST)
+_NAMING_OTHERS: Final = (ConflictKind.UNIQUE_TAKEN, ConflictKind.CHILDREN_EXIST, ConflictKind.ROW_GONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,18 +11,29 @@ from bemi_orm.revert.examining import Examination, Finding, row_key_text
 from bemi_orm.revert.rows import Rows
 from bemi_orm.revert.steps import ConflictKind, Effect, Image, Step, freeze
 from bemi_orm.revert.tables import ForeignKey, Table, Tables, UniqueIndex
+from bemi_orm.revert.uniques import Computed, held
 
 
 class Surroundings:
-    """Checks the steps that an examination left against all rows that the plan is not about.
+    """Checks the steps that an examination left against each other, and against all other rows.
 
+    computed: what the rows of the steps hold in indexes with an expression or a predicate.
     lock: keep the parents that are found as they are until the transaction ends.
     """
 
-    def __init__(self, rows: Rows, tables: Tables, examination: Examination, *, lock: bool = False) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        tables: Tables,
+        examination: Examination,
+        computed: Computed,
+        *,
+        lock: bool = False,
+    ) -> None:
         self._rows, self._tables, self._lock = rows, tables, lock
         self._steps = examination.steps
         self._live = examination.live
+        self._computed = computed
         self._own = {
             (step.table, freeze(dict(step.identity))): step for step in self._steps if self._exists(step)
         }
@@ -33,6 +45,7 @@ class Surroundings:
             steps = [(number, step) for number, step in enumerate(self._steps) if step.table == name]
             for index in table.unique_indexes:
                 yield from self._taken(table, index, steps)
+                yield from self._taken_twice(table, index, steps)
             for key in table.parents:
                 yield from self._without_parent(table, key, steps)
             for key in table.children:
@@ -55,11 +68,19 @@ class Surroundings:
             if own is step or (own is not None and (own.effect is Effect.DELETE or _concerns(own, index))):
                 continue
             key = row_key_text(identity)
-            columns = tuple(column for column in index.columns if column is not None)
-            found = conflict(
-                ConflictKind.UNIQUE_TAKEN, step, table, columns, f"row {key} holds it ({index.name})"
-            )
-            yield Finding(step.reference, found, ((table.name, key),))
+            yield _clash(step, table, index, key, f"row {key} holds it ({index.name})")
+
+    def _taken_twice(
+        self, table: Table, index: UniqueIndex, steps: list[tuple[int, Step]]
+    ) -> Iterator[Finding]:
+        takers = defaultdict[Any, list[Step]](list)
+        for _, step in steps:
+            if step.effect is Effect.INSERT or _concerns(step, index):
+                takers[held(step, table, index, self._computed)[1]].append(step)
+        for value, found in takers.items():
+            for step in found if value is not None and len(found) > 1 else ():
+                other = next(one for one in found if one is not step)
+                yield _clash(step, table, index, other.key, f"row {other.key} takes it too ({index.name})")
 
     def _without_parent(
         self, table: Table, key: ForeignKey, steps: list[tuple[int, Step]]
@@ -67,14 +88,16 @@ class Surroundings:
         images = ((number, pointed_to(step, key, self._after(step))) for number, step in steps)
         wanted = [(number, image) for number, image in images if image is not None]
         present = self._rows.find_parents(key, wanted, lock=self._lock)
-        provided = self._provided(key)
+        provided, removed = self._provided(key), self._removed(key)
         for number, image in wanted:
-            if number in present or freeze(image) in provided:
+            goes = number in present and freeze(image) in removed
+            if (number in present and not goes) or freeze(image) in provided:
                 continue
             step, parent = self._steps[number], row_key_text(image)
-            detail = f"{key.parent} {parent} does not exist"
+            detail = f"{key.parent} {parent} {'is taken away by this plan' if goes else 'does not exist'}"
             found = conflict(ConflictKind.PARENT_GONE, step, table, key.child_columns, detail)
-            yield Finding(step.reference, found, ((key.parent, parent),), (key.parent, image))
+            missing = None if goes else (key.parent, image)
+            yield Finding(step.reference, found, ((key.parent, parent),), missing)
 
     def _provided(self, key: ForeignKey) -> set[Any]:
         return {
@@ -82,6 +105,15 @@ class Surroundings:
             for step in self._steps
             if step.table == key.parent and step.effect is not Effect.DELETE
             for image in [self._after(step)]
+        }
+
+    def _removed(self, key: ForeignKey) -> set[Any]:
+        return {
+            freeze({column: live.get(column) for column in key.parent_columns})
+            for step in self._steps
+            if step.table == key.parent
+            and (live := self._live.get(step.reference)) is not None
+            and _removes(step, key, live)
         }
 
     def _with_children(
@@ -96,7 +128,7 @@ class Surroundings:
         asked = [
             (number, image)
             for number, image in asked
-            if freeze(image) not in provided or not _can_wait(self._steps[number], key)
+            if freeze(image) not in provided or not key.can_wait(self._steps[number].effect)
         ]
         pointing: dict[int, list[str | None]] = {}
         for number, identity in self._rows.children(key, asked):
@@ -111,9 +143,15 @@ class Surroundings:
             yield Finding(step.reference, found, tuple((key.child, child) for child in keys[:5]))
 
 
+def _clash(step: Step, table: Table, index: UniqueIndex, other: str | None, detail: str) -> Finding:
+    columns = tuple(column for column in index.columns if column is not None)
+    found = conflict(ConflictKind.UNIQUE_TAKEN, step, table, columns, detail)
+    return Finding(step.reference, found, ((table.name, other),))
+
+
 def _concerns(step: Step, index: UniqueIndex) -> bool:
     """Whether the step may move the row in the index; an expression or a predicate may look at any column."""
-    if None in index.columns or index.predicate:
+    if index.is_computed:
         return True
     if index.is_primary and step.effect is Effect.INSERT:
         return False  # the row itself was looked for by its key
@@ -131,11 +169,6 @@ def pointed_to(step: Step, key: ForeignKey, after: Image) -> dict[str, Any] | No
         return None
     pairs = zip(key.parent_columns, key.child_columns, strict=True)
     return {parent: after[child] for parent, child in pairs}
-
-
-def _can_wait(step: Step, key: ForeignKey) -> bool:
-    """Whether rows may point to nothing until another step makes what they point to; see `arrange`."""
-    return key.deletes_wait if step.effect is Effect.DELETE else key.updates_wait
 
 
 def _removes(step: Step, key: ForeignKey, live: Image) -> bool:

@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 
 from bemi_orm.revert.drafting import conflict
 from bemi_orm.revert.folding import differing
+from bemi_orm.revert.moving import moved_to
 from bemi_orm.revert.rows import LiveRow, Rows
 from bemi_orm.revert.steps import (
     ABSENT,
+    UNFIT,
     ColumnEffect,
     Conflict,
     ConflictKind,
@@ -64,13 +66,20 @@ def examine(rows: Rows, tables: Tables, steps: list[Step], *, exact: bool, overw
     for step, found_row in _read(rows, tables, steps):
         # A row whose key is inserted anew is not in the way if another step takes it out of it.
         live = found_row if _holder(step, by_row) is None else found_row._replace(row=None)
-        if _is_done(step, live):
+        is_missing = live.row is None and step.effect is not Effect.INSERT
+        moved = moved_to(step, rows.alias) if is_missing else None
+        if moved is None and _is_done(step, live):
             continue
-        found = _compare(step, live, tables, exact=exact)
-        adapted = _adapt(step, live, tables, exact=exact) if found and overwrite else None
+        found = _gone_to(step, moved, tables) if moved else _compare(step, live, tables, exact=exact)
+        adapted = _adapt(step, live, tables, exact=exact) if found and overwrite and not moved else None
+        left = adapted or step
+        unfit = _unfit(left, live)
+        if unfit:
+            found, adapted = _refuse(left, unfit, tables), None
+            left = replace(left, columns=tuple(e for e in left.columns if e.column not in unfit))
         if found and adapted is None:
             result.findings.append(found)
-        result.steps.append(adapted or step)
+        result.steps.append(left)
         result.live[step.reference] = live.row
     return result
 
@@ -96,11 +105,29 @@ def _row_id(table: TableName, identity: Image) -> RowId:
 
 def _is_done(step: Step, live: LiveRow) -> bool:
     if step.effect is Effect.DELETE:
-        return live.row is None
+        return live.row is None and not _unfit(step, live)
     if live.row is None:
         return False
     wanted = {column: live.target[column] for column in step.touched if column in live.target}
     return bool(wanted) and not differing(wanted, live.row)
+
+
+def _gone_to(step: Step, key: str, tables: Tables) -> Finding:
+    """Report a row under another key: to make it anew under its own would leave two of it."""
+    found = conflict(ConflictKind.ROW_GONE, step, tables[step.table], (), f"its key was changed to {key}")
+    return Finding(step.reference, found, ((step.table, step.key),))
+
+
+def _unfit(step: Step, live: LiveRow) -> set[str]:
+    """Give the columns that do not take what the step would write, or by which it would find its row."""
+    written = {column for column in step.new_values if live.target.get(column) is UNFIT}
+    return written | {column for column in step.identity if live.expected.get(column) is UNFIT}
+
+
+def _refuse(step: Step, columns: set[str], tables: Tables) -> Finding:
+    table, names = tables[step.table], tuple(sorted(columns))
+    detail = f"a stored value is none of {', '.join(table.columns[name].type for name in names)}"
+    return Finding(step.reference, conflict(ConflictKind.REFUSED, step, table, names, detail), ())
 
 
 def _holder(step: Step, by_row: Mapping[RowId, Step]) -> Step | None:

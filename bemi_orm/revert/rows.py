@@ -8,14 +8,18 @@ types.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from bemi_orm.revert.detours import parking_sql
+from bemi_orm.revert.fitting import fit, fitting, unfit
+from bemi_orm.revert.refusals import is_refusal
 from bemi_orm.revert.steps import PARKED, Effect, Image, Step
 from bemi_orm.revert.tables import ForeignKey, Table, UniqueIndex
 from bemi_orm.values.rowjson import ExactDecoder, ExactEncoder
@@ -34,7 +38,8 @@ _T = TypeVar("_T")
 class LiveRow(NamedTuple):
     """A row as it is, and two images of it after a round trip through the types that its columns have now.
 
-    row is None if there is none. An image lacks the columns that the table no longer has.
+    row is None if there is none. An image lacks the columns that the table no longer has, and has UNFIT for a
+    value that its column does not take now; if that is in the key, the row was not looked for.
     """
 
     row: Image | None
@@ -43,10 +48,13 @@ class LiveRow(NamedTuple):
 
 
 class Rows:
-    """Statements on the rows of one database."""
+    """Statements on the rows of one database.
+
+    A whole row is always `x.*`: a bare `x` would be a column of that name, where there is one.
+    """
 
     def __init__(self, alias: str) -> None:
-        self._connection = connections[alias]
+        self.alias, self._connection = alias, connections[alias]
 
     def lock(self, table: Table, steps: Sequence[Step]) -> None:
         """Lock the rows that exist, in the order of their keys, so that two reverts never wait crosswise."""
@@ -61,29 +69,71 @@ class Rows:
 
     def read(self, table: Table, steps: Sequence[tuple[int, Step]]) -> Iterator[tuple[int, LiveRow]]:
         """Give the live row of each step, by the number that comes with it."""
+        for batch in _alike(steps, lambda step: (_names(step.expected), _names(step.target))):
+            try:
+                with transaction.atomic(using=self.alias):
+                    found = self._read(table, batch)
+            except DatabaseError as error:
+                if not is_refusal(error):
+                    raise
+                found = list(self._read_what_fits(table, batch, error))
+            yield from found
+
+    def _read(self, table: Table, batch: Sequence[tuple[int, Step]]) -> list[tuple[int, LiveRow]]:
+        """Read the rows of steps whose images have the same columns."""
+        first = batch[0][1]
         sql = (
-            "SELECT s.n, to_jsonb(t), to_jsonb(e), to_jsonb(w) "
+            f"SELECT s.n, to_jsonb(t.*), {self._converted(table, 's.expected', first.expected)}, "
+            f"{self._converted(table, 's.target', first.target)} "
             "FROM jsonb_to_recordset(%s::jsonb) AS s(n int, identity jsonb, expected jsonb, target jsonb) "
             f"CROSS JOIN LATERAL jsonb_to_record(s.identity) AS k({self._definitions(table, table.key)}) "
-            f"CROSS JOIN LATERAL jsonb_to_record(s.expected) AS e({self._definitions(table, table.columns)}) "
-            f"CROSS JOIN LATERAL jsonb_to_record(s.target) AS w({self._definitions(table, table.columns)}) "
             f"LEFT JOIN {self._name(table)} t ON {self._same_key(table, 't', 'k')}"
         )
-        for batch in _batches(steps):
-            asked = dict(batch)
-            items = [
-                {"n": n, "identity": s.identity, "expected": s.expected or {}, "target": s.target or {}}
-                for n, s in batch
-            ]
-            for n, row, expected, target in self._run(sql, [_dump(items)]):
-                yield (
-                    n,
-                    LiveRow(
-                        None if row is None else _load(row),
-                        _only(_load(expected), asked[n].expected),
-                        _only(_load(target), asked[n].target),
-                    ),
+        items = [
+            {"n": n, "identity": s.identity, "expected": s.expected, "target": s.target} for n, s in batch
+        ]
+        return [
+            (n, LiveRow(None if row is None else _load(row), _load(expected), _load(target)))
+            for n, row, expected, target in self._run(sql, [_dump(items)])
+        ]
+
+    def _read_what_fits(
+        self, table: Table, batch: Sequence[tuple[int, Step]], error: DatabaseError
+    ) -> Iterator[tuple[int, LiveRow]]:
+        """Do as `_read` where the server has refused a value; raise the error again if it takes them all."""
+
+        def takes(column: str, values: Sequence[Any]) -> bool:
+            return self._takes(table, column, values)
+
+        expected = fit([step.expected or {} for _, step in batch], table.columns, takes)
+        target = fit([step.target or {} for _, step in batch], table.columns, takes)
+        if not any(map(unfit, [*expected, *target])):
+            raise error
+        left: list[tuple[int, Step]] = []
+        kept: dict[int, tuple[Image, Image]] = {}
+        for (n, step), before, after in zip(batch, expected, target, strict=True):
+            if unfit({column: {**after, **before}.get(column) for column in step.identity}):
+                yield n, LiveRow(None, before, after)
+                continue
+            kept[n] = unfit(before), unfit(after)
+            left.append((n, replace(step, expected=fitting(before), target=fitting(after))))
+        for n, live in self.read(table, left):
+            unfit_before, unfit_after = kept[n]
+            yield n, LiveRow(live.row, {**live.expected, **unfit_before}, {**live.target, **unfit_after})
+
+    def _takes(self, table: Table, column: str, values: Sequence[Any]) -> bool:
+        defined = self._definitions(table, [column])
+        try:
+            with transaction.atomic(using=self.alias):
+                self._run(
+                    f"SELECT count(*) FROM jsonb_to_recordset(%s::jsonb) AS r({defined})",
+                    [_dump([{column: value} for value in values])],
                 )
+        except DatabaseError as error:
+            if not is_refusal(error):
+                raise
+            return False
+        return True
 
     def holders(
         self, table: Table, index: UniqueIndex, wanted: Sequence[tuple[int, Image]]
@@ -92,24 +142,40 @@ class Rows:
 
         wanted: numbered rows, whole as far as the index looks at them.
         """
-        parts = [f"{expression} AS u{place}" for place, expression in enumerate(index.expressions)]
+        names = [f'"bemi u{place}"' for place in range(len(index.expressions))]
+        parts = [f"{expression} AS {name}" for expression, name in zip(index.expressions, names, strict=True)]
         where = f"WHERE {index.predicate}" if index.predicate else ""
         equals = "IS NOT DISTINCT FROM" if index.nulls_are_equal else "="
-        joined = " AND ".join(f"l.u{i} {equals} w.u{i}" for i in range(len(parts)))
+        joined = " AND ".join(f"l.{name} {equals} w.{name}" for name in names)
         selected = ", ".join(part.replace("%", "%%") for part in parts)
         where = where.replace("%", "%%")
-        columns = self._definitions(table, table.columns)
-        sql = (
-            "SELECT w.n, to_jsonb(l) FROM "
-            f'(SELECT x."bemi n" AS n, {selected} FROM (SELECT s.n AS "bemi n", r.* '
-            "FROM jsonb_to_recordset(%s::jsonb) AS s(n int, image jsonb) "
-            f"CROSS JOIN LATERAL jsonb_to_record(s.image) AS r({columns})) x {where}) w "
-            f"JOIN (SELECT {', '.join(map(self._quote, table.key))}, {selected} "
-            f"FROM {self._name(table)} {where}) l ON {joined}"
-        )
-        for batch in _batches(wanted):
+        for batch in _alike(wanted, _names):
+            rows = self._rows_of(table, batch[0][1])
+            sql = (
+                "SELECT w.n, to_jsonb(l.*) FROM "
+                f'(SELECT x."bemi n" AS n, {selected} FROM ({rows}) x {where}) w '
+                f"JOIN (SELECT {', '.join(map(self._quote, table.key))}, {selected} "
+                f"FROM {self._name(table)} {where}) l ON {joined}"
+            )
             for n, row in self._run(sql, [_dump(_numbered(batch))]):
                 yield n, _only(_load(row), table.key)
+
+    def _rows_of(self, table: Table, known: Image) -> str:
+        """Give numbered images as rows of the table, NULL in the columns that are not known.
+
+        NULL from a subselect, as a domain that is NOT NULL refuses any other.
+        """
+        defined = [column for column in table.columns if column in known] or table.key
+        values = {
+            name: f"r.{name}" if column in known else f"(SELECT t.{name} FROM {self._name(table)} t LIMIT 0)"
+            for column in table.columns
+            for name in [self._quote(column)]
+        }
+        return (
+            f'SELECT s.n AS "bemi n", {", ".join(f"{value} AS {name}" for name, value in values.items())} '
+            "FROM jsonb_to_recordset(%s::jsonb) AS s(n int, image jsonb) "
+            f"CROSS JOIN LATERAL jsonb_to_record(s.image) AS r({self._definitions(table, defined)})"
+        )
 
     def find_parents(
         self, key: ForeignKey, values: Sequence[tuple[int, Image]], *, lock: bool = False
@@ -129,7 +195,7 @@ class Rows:
     def children(self, key: ForeignKey, values: Sequence[tuple[int, Image]]) -> Iterator[tuple[int, Image]]:
         """Give the keys of the rows that point to parents; values are by the parent's columns."""
         sql = (
-            f"SELECT s.n, to_jsonb(c) FROM {self._references(key)} "
+            f"SELECT s.n, to_jsonb(c.*) FROM {self._references(key)} "
             f"JOIN {self._table(key.child)} c ON {self._pointing(key, 'c', key.child_columns)}"
         )
         for batch in _batches(values):
@@ -182,10 +248,10 @@ class Rows:
         sql = (
             f"UPDATE {self._name(table)} t SET {assigned} "
             f"FROM jsonb_to_record(%s::jsonb) AS k({self._definitions(table, table.key)}), "
-            f"jsonb_to_record(%s::jsonb) AS r({self._definitions(table, sent or table.key)}) "
+            f"jsonb_to_record(%s::jsonb) AS r({self._definitions(table, sent or identity)}) "
             f"WHERE {self._same_key(table, 't', 'k')}"
         )
-        return sql, [_dump(identity), _dump(sent)]
+        return sql, [_dump(identity), _dump(sent or identity)]
 
     def _delete(self, table: Table, step: Step, identity: Image) -> tuple[str, list[str]]:
         sql = (
@@ -204,6 +270,15 @@ class Rows:
 
     def _parked(self, table: Table, column: str) -> str:
         return parking_sql(table.columns[column], self._name(table), self._quote(column))
+
+    def _converted(self, table: Table, image: str, known: Image | None) -> str:
+        """Give SQL for an image in the types that the columns have now."""
+        defined = [column for column in table.columns if column in (known or {})]
+        if not defined:
+            return "'{}'::jsonb"
+        return (
+            f"(SELECT to_jsonb(r.*) FROM jsonb_to_record({image}) AS r({self._definitions(table, defined)}))"
+        )
 
     def _definitions(self, table: Table, columns: Iterable[str]) -> str:
         return ", ".join(self._typed(name, table.columns[name].type) for name in columns)
@@ -250,6 +325,18 @@ def _batches(items: Sequence[_T]) -> Iterator[list[_T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, BATCH_ROWS)):
         yield batch
+
+
+def _alike(items: Sequence[tuple[int, _T]], kind: Callable[[_T], Hashable]) -> Iterator[list[tuple[int, _T]]]:
+    """Give the numbered items in batches, each of one kind."""
+    groups = defaultdict[Hashable, list[tuple[int, _T]]](list)
+    for number, item in items:
+        groups[kind(item)].append((number, item))
+    return (batch for group in groups.values() for batch in _batches(group))
+
+
+def _names(image: Image | None) -> frozenset[str]:
+    return frozenset(image or ())
 
 
 def _numbered(batch: Sequence[tuple[int, Image]]) -> list[dict[str, Any]]:

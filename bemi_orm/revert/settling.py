@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from bemi_orm.revert.computing import compute
 from bemi_orm.revert.constraints import Surroundings
 from bemi_orm.revert.drafting import conflict
 from bemi_orm.revert.examining import Examination, Finding, examine
@@ -51,10 +52,11 @@ def settle(
     while True:
         examination = examine(rows, tables, steps, exact=exact, overwrite=on_conflict == "overwrite")
         found = _with_known(examination, known, on_conflict)
-        surroundings = Surroundings(rows, tables, examination, lock=lock)
+        computed = compute(rows.alias, tables, examination.steps)
+        surroundings = Surroundings(rows, tables, examination, computed, lock=lock)
         found += _around(surroundings, tables, examination, missing_parents)
         examination.steps = [step for step in examination.steps if step.columns]
-        order = arrange(examination.steps, tables)
+        order = arrange(examination.steps, tables, computed)
         found += [
             Finding(step.reference, conflict(ConflictKind.CYCLE, step, tables[step.table]), ())
             for step in order.stuck

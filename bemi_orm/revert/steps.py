@@ -16,6 +16,7 @@ Image: TypeAlias = Mapping[str, Any]
 class _Marker(Enum):
     ABSENT = "absent"
     PARKED = "parked"
+    UNFIT = "unfit"
 
     def __repr__(self) -> str:
         return self.name
@@ -26,6 +27,9 @@ ABSENT: Final = _Marker.ABSENT
 
 PARKED: Final = _Marker.PARKED
 """Stands for a value made up at apply, which keeps a unique place free until the row's own step."""
+
+UNFIT: Final = _Marker.UNFIT
+"""Stands for a stored value that its column does not take now; it differs from all that a row can hold."""
 
 
 class TableName(NamedTuple):

@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import Model
 
 from bemi_orm.operations import read_sql
-from bemi_orm.revert.steps import TableName
+from bemi_orm.revert.steps import Effect, TableName
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class UniqueIndex:
     """A unique index, the primary key included.
 
     columns: None stands for an expression. expressions: each key part as SQL. predicate: of a partial one.
+    sources: the columns that expressions and predicate look at; of a constraint's own index, none.
     """
 
     name: str
@@ -45,6 +46,17 @@ class UniqueIndex:
     columns: tuple[str | None, ...]
     expressions: tuple[str, ...]
     predicate: str | None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether only the server can tell what a row holds in the index, and if it is there at all."""
+        return None in self.columns or self.predicate is not None
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """The columns that decide what a row holds in the index."""
+        return self.sources if self.is_computed else tuple(column for column in self.columns if column)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,10 @@ class ForeignKey:
     parent: TableName
     parent_columns: tuple[str, ...]
     parent_types: tuple[str, ...]
+
+    def can_wait(self, effect: Effect) -> bool:
+        """Whether rows may point to nothing once this is done to their parent, until another one is made."""
+        return self.deletes_wait if effect is Effect.DELETE else self.updates_wait
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,7 @@ def _models_by_oid(cursor: Any) -> dict[int, type[Model]]:
 
 
 def _unique_index(item: dict[str, Any]) -> UniqueIndex:
-    return UniqueIndex(**_with_tuples(item, "columns", "expressions"))
+    return UniqueIndex(**_with_tuples(item, "columns", "expressions", "sources"))
 
 
 def _foreign_key(item: dict[str, Any]) -> ForeignKey:

@@ -33,7 +33,14 @@ SELECT
                 SELECT jsonb_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k::int, false) ORDER BY k)
                 FROM generate_series(1, i.indnkeyatts) k
             ),
-            'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid)
+            'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+            'sources', (
+                SELECT jsonb_agg(DISTINCT a.attname)
+                FROM pg_catalog.pg_depend d
+                JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+                AND d.refclassid = d.classid AND d.refobjid = c.oid AND a.attnum > 0
+            )
         ) ORDER BY i.indisprimary DESC, n.relname)
         FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_class n ON n.oid = i.indexrelid

@@ -559,3 +559,141 @@ def test_unknown_ways_to_settle_conflicts_are_errors():
         Change.objects.none().revert(missing_parents="delete")
     with pytest.raises(ValueError, match="on_conflict"):
         Change.objects.none().revert(on_conflict="force")
+
+
+@pytest.mark.parametrize("name", ["t", "e", "w", "r", "s", "k", "n", "x", "l", "u0"])
+def test_column_may_have_any_name(rig, name):
+    rig.run(
+        "CREATE SCHEMA revert",
+        f'CREATE TABLE revert.a (id int PRIMARY KEY, "{name}" text UNIQUE)',
+        f'CREATE TABLE revert.b ("{name}" int PRIMARY KEY, code text UNIQUE)',
+        "INSERT INTO revert.a VALUES (1, 'a')",
+        "INSERT INTO revert.b VALUES (1, 'a')",
+    )
+    publish()
+    changes = rig.changes(f"UPDATE revert.a SET \"{name}\" = 'b'", "UPDATE revert.b SET code = 'b'")
+    rig.run("INSERT INTO revert.b VALUES (2, 'a')")
+    [conflict] = changes.revert_plan().conflicts
+    assert (conflict.kind, conflict.key) == (ConflictKind.UNIQUE_TAKEN, "1")
+    assert "row 2 holds it" in conflict.detail
+    rig.run("DELETE FROM revert.b WHERE code = 'a'")
+    changes.revert()
+    assert rig.fetch("TABLE revert.a UNION ALL TABLE revert.b") == [(1, "a"), (1, "a")]
+
+
+@pytest.mark.parametrize("name", ["c", "s", "v", "n"])
+def test_child_is_never_taken_for_another_by_what_a_column_holds(rig, name):
+    rig.run(
+        "CREATE SCHEMA revert",
+        "CREATE TABLE revert.p (id int PRIMARY KEY)",
+        "CREATE TABLE revert.c (id int PRIMARY KEY, p int REFERENCES revert.p ON DELETE CASCADE)",
+        f"ALTER TABLE revert.c ADD COLUMN {name} jsonb",
+    )
+    publish()
+    changes = rig.changes(
+        "INSERT INTO revert.p VALUES (1)", "INSERT INTO revert.c VALUES (2, 1, '{\"id\": 2}')"
+    )
+    rig.run("INSERT INTO revert.c VALUES (3, 1, '{\"id\": 2}')")
+    [conflict] = changes.revert_plan().conflicts
+    assert (conflict.kind, conflict.detail) == (ConflictKind.CHILDREN_EXIST, "revert.c 3 (p)")
+    with pytest.raises(RevertConflict):
+        changes.revert()
+    rig.run("DELETE FROM revert.c WHERE id = 3")
+    changes.revert()
+    assert rig.table("revert.p") == rig.table("revert.c") == []
+
+
+@pytest.fixture
+def emails(rig, table):
+    rig.run(
+        "CREATE DOMAIN revert.email AS text NOT NULL CHECK (VALUE LIKE '%@%')",
+        "ALTER TABLE revert.t ADD COLUMN e revert.email DEFAULT 'a@b'",
+    )
+    publish()
+    return table
+
+
+def test_domain_that_is_not_null(rig, emails):
+    before = rig.table(emails)
+    changes = rig.changes(
+        "INSERT INTO revert.t VALUES (2, 'a', 'b', 'c@d')",
+        "UPDATE revert.t SET e = 'e@f', a = 'A' WHERE id = 1",
+        "DELETE FROM revert.t",
+    )
+    changes.revert()
+    assert rig.table(emails) == before
+
+
+def test_domain_that_is_not_null_was_added_since(rig, table):
+    rig.run("CREATE UNIQUE INDEX ON revert.t (lower(a))")
+    changes = rig.changes("DELETE FROM revert.t")
+    rig.run(
+        "CREATE DOMAIN revert.email AS text NOT NULL",
+        "ALTER TABLE revert.t ADD COLUMN e revert.email DEFAULT 'a@b'",
+    )
+    changes.revert()
+    assert rig.table(table) == ["(1,a,b,a@b)"]
+
+
+def test_value_that_the_type_of_its_column_does_not_take_any_more(rig, table):
+    rig.run("INSERT INTO revert.t VALUES (2, '5', 'b')")
+    changes = rig.changes("UPDATE revert.t SET a = '6', b = 'B'")
+    rig.run("ALTER TABLE revert.t ALTER COLUMN a TYPE int USING a::int")
+    plan = changes.revert_plan()
+    [conflict] = plan.conflicts
+    assert (conflict.kind, conflict.key, conflict.columns) == (ConflictKind.REFUSED, "1", ("a",))
+    assert "integer" in conflict.detail
+    for on_conflict in ("raise", "overwrite"):
+        with pytest.raises(RevertConflict, match=r"revert\.t 1: the database refuses it \(a\)"):
+            plan.apply(on_conflict=on_conflict)
+    assert [one.key for one in plan.apply(on_conflict="skip").skipped] == ["1"]
+    assert rig.table(table) == ["(1,6,B)", "(2,5,b)"]
+    plan.apply(fields=["b"])
+    assert rig.table(table) == ["(1,6,b)", "(2,5,b)"]
+
+
+def test_row_that_does_not_fit_any_more(rig, table):
+    deleted = list(rig.changes("DELETE FROM revert.t"))
+    made = rig.changes("INSERT INTO revert.t VALUES (3, 'x', 'b')")
+    rig.run("ALTER TABLE revert.t ALTER COLUMN a TYPE int USING 7")
+    assert [(one.kind, one.columns) for one in deleted[0].revert_plan().conflicts] == [
+        (ConflictKind.REFUSED, ("a",))
+    ]
+    made = made.filter(after__contains={"id": 3})
+    assert kinds(made.revert_plan()) == [ConflictKind.ROW_CHANGED]
+    made.revert(on_conflict="overwrite")
+    assert rig.table(table) == []
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE revert.t SET a = 'b'", "DELETE FROM revert.t", "INSERT INTO revert.t VALUES ('y')"]
+)
+def test_key_that_its_type_does_not_take_any_more(rig, statement):
+    rig.run("CREATE SCHEMA revert", "CREATE TABLE revert.t (id text PRIMARY KEY, a text)")
+    publish()
+    rig.run("INSERT INTO revert.t VALUES ('x', 'a')")
+    changes = rig.changes(statement)
+    rig.run("DELETE FROM revert.t WHERE id = 'y'", "ALTER TABLE revert.t ALTER COLUMN id TYPE int USING 1")
+    [conflict] = changes.revert_plan().conflicts
+    assert (conflict.kind, conflict.columns) == (ConflictKind.REFUSED, ("id",))
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE revert.t SET a = 'A'", "INSERT INTO revert.t VALUES (2, 'x', 'y')"]
+)
+def test_row_whose_key_was_changed_since_is_never_made_twice(rig, table, statement):
+    changes = list(rig.changes(statement))
+    rig.changes("UPDATE revert.t SET id = id + 4", "UPDATE revert.t SET id = id + 4")
+    before = rig.table(table)
+    plan = changes[0].revert_plan()
+    [conflict] = plan.conflicts
+    assert (conflict.kind, len(conflict.by)) == (ConflictKind.ROW_GONE, 1)
+    assert conflict.detail == f"its key was changed to {int(conflict.key) + 8}"
+    for on_conflict in ("raise", "overwrite"):
+        with pytest.raises(RevertConflict):
+            plan.apply(on_conflict=on_conflict)
+    assert plan.apply(on_conflict="skip").steps == ()
+    assert rig.table(table) == before
+    rig.changes("DELETE FROM revert.t")
+    plan.apply(on_conflict="overwrite")
+    assert rig.table(table) == (["(1,a,b)"] if conflict.key == "1" else [])

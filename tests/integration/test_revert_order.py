@@ -235,6 +235,168 @@ def test_foreign_key_that_follows_updates(rig):
     )
 
 
+CODES = "CREATE TABLE revert.p (id int PRIMARY KEY, code text UNIQUE NOT NULL)"
+BOTH = "ON UPDATE CASCADE ON DELETE CASCADE"
+POINTING = "FOREIGN KEY (code) REFERENCES revert.p (code)"
+SWAP = (
+    "UPDATE revert.p SET code = 'x' WHERE id = 1",
+    "UPDATE revert.p SET code = 'a' WHERE id = 2",
+    "UPDATE revert.p SET code = 'z' WHERE id = 1",
+)
+
+
+@pytest.mark.parametrize("defer", ["", "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT"])
+def test_what_a_key_does_to_the_rows_that_point_to_swapped_parents_overwrites_no_step(rig, action, defer):
+    undo(
+        rig,
+        [
+            CODES,
+            "CREATE TABLE revert.c (id int PRIMARY KEY, code text DEFAULT 'd', note text)",
+            f"ALTER TABLE revert.c ADD {POINTING} ON UPDATE {action} {defer}",
+        ],
+        [
+            "INSERT INTO revert.p VALUES (1, 'a'), (2, 'z'), (3, 'd')",
+            "INSERT INTO revert.c VALUES (1, 'a', 'n'), (2, 'z', 'm')",
+        ],
+        *SWAP,
+    )
+
+
+@pytest.mark.parametrize("defer", ["", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "NO ACTION", "RESTRICT"])
+def test_row_leaves_a_parent_before_it_goes_and_comes_to_the_one_in_its_place(rig, action, defer):
+    undo(
+        rig,
+        [
+            CODES,
+            "CREATE TABLE revert.c (id int PRIMARY KEY, code text, note text)",
+            f"ALTER TABLE revert.c ADD {POINTING} ON DELETE {action} {defer}",
+        ],
+        ["INSERT INTO revert.p VALUES (1, 'a'), (2, 'z')", "INSERT INTO revert.c VALUES (1, 'z', 'n')"],
+        "UPDATE revert.p SET code = 'b' WHERE id = 1",
+        "INSERT INTO revert.p VALUES (3, 'a')",
+        "UPDATE revert.c SET code = 'a'",
+    )
+
+
+@pytest.mark.parametrize("defer", ["", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["UPDATE revert.p SET id = 5 WHERE id = 1"],
+        [
+            "UPDATE revert.p SET id = 9 WHERE id = 1",
+            "UPDATE revert.p SET id = 1 WHERE id = 2",
+            "UPDATE revert.p SET id = 2 WHERE id = 9",
+        ],
+        ["UPDATE revert.p SET id = 5 WHERE id = 1", "UPDATE revert.c SET n = n + 1, note = 'b'"],
+        ["UPDATE revert.p SET id = 5 WHERE id = 1", "DELETE FROM revert.c WHERE p = 5"],
+        ["INSERT INTO revert.c VALUES (1, 7, 'new')", "UPDATE revert.p SET id = 5 WHERE id = 1"],
+    ],
+    ids=["moved", "swapped", "and_changed", "and_deleted", "inserted"],
+)
+def test_rows_whose_own_keys_follow_their_parents(rig, statements, defer):
+    undo(
+        rig,
+        [
+            "CREATE TABLE revert.p (id int PRIMARY KEY)",
+            "CREATE TABLE revert.c (p int, n int, note text, PRIMARY KEY (p, n))",
+            "CREATE TABLE revert.d (p int, n int, k int, PRIMARY KEY (p, n, k))",
+            f"ALTER TABLE revert.c ADD FOREIGN KEY (p) REFERENCES revert.p ON UPDATE CASCADE {defer}",
+            f"ALTER TABLE revert.d ADD FOREIGN KEY (p, n) REFERENCES revert.c {BOTH} {defer}",
+        ],
+        [
+            "INSERT INTO revert.p VALUES (1), (2)",
+            "INSERT INTO revert.c VALUES (1, 1, 'a'), (2, 1, 'b')",
+            "INSERT INTO revert.d VALUES (1, 1, 1), (2, 1, 2)",
+        ],
+        *statements,
+    )
+
+
+@pytest.mark.parametrize("action", ["SET NULL", "CASCADE"])
+def test_row_that_comes_to_point_to_the_place_that_it_leaves(rig, action):
+    undo(
+        rig,
+        [f"CREATE TABLE revert.t (id int PRIMARY KEY, boss int REFERENCES revert.t ON UPDATE {action})"],
+        ["INSERT INTO revert.t VALUES (1, NULL), (2, NULL)", "UPDATE revert.t SET boss = 1 WHERE id = 2"],
+        "UPDATE revert.t SET boss = NULL",
+        "UPDATE revert.t SET id = 9 WHERE id = 1",
+        "UPDATE revert.t SET id = 1 WHERE id = 2",
+        "UPDATE revert.t SET id = 2 WHERE id = 9",
+    )
+
+
+def test_flag_of_a_conditional_unique_constraint_moves_from_row_to_row(rig):
+    undo(
+        rig,
+        [
+            "CREATE TABLE revert.t (id int PRIMARY KEY, usr int NOT NULL, is_default bool NOT NULL)",
+            "CREATE UNIQUE INDEX ON revert.t (usr) WHERE is_default",
+        ],
+        ["INSERT INTO revert.t VALUES (1, 7, true), (2, 7, false)"],
+        "UPDATE revert.t SET is_default = false WHERE id = 1",
+        "UPDATE revert.t SET is_default = true WHERE id = 2",
+    )
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["UPDATE revert.t SET name = 'Z' WHERE id = 1", "UPDATE revert.t SET name = 'X' WHERE id = 2"],
+        [
+            "UPDATE revert.t SET name = '%' WHERE id = 1",
+            "UPDATE revert.t SET name = 'X' WHERE id = 2",
+            "UPDATE revert.t SET name = 'Y' WHERE id = 1",
+        ],
+        ["UPDATE revert.t SET name = 'gone' WHERE id = 1", "INSERT INTO revert.t VALUES (0, 'X')"],
+    ],
+    ids=["passed_on", "swapped", "inserted"],
+)
+def test_unique_values_of_an_expression(rig, statements):
+    undo(
+        rig,
+        [
+            'CREATE TABLE revert.t (id int PRIMARY KEY, name text NOT NULL, "bemi %s" int)',
+            "CREATE UNIQUE INDEX ON revert.t (lower(name), (id % 1)) WHERE name NOT LIKE 'gone%'",
+        ],
+        ["INSERT INTO revert.t VALUES (1, 'x'), (2, 'y')"],
+        *statements,
+    )
+
+
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        ("int NOT NULL UNIQUE CHECK (code >= 0)", ("0", "1", "5")),
+        ("smallint NOT NULL UNIQUE", ("-32768", "1", "5")),
+        ("smallint NOT NULL UNIQUE", ("32767", "1", "5")),
+        ("bigint NOT NULL UNIQUE", (str(2**63 - 1), "1", "5")),
+        ("numeric(4, 1) NOT NULL UNIQUE", ("999.9", "1", "5")),
+        ("numeric NOT NULL UNIQUE", ("NaN", "Infinity", "5")),
+        ("float8 NOT NULL UNIQUE", ("NaN", "1.5", "5")),
+        ("time NOT NULL UNIQUE", ("00:00", "11:00", "12:00")),
+        ("timetz(0) NOT NULL UNIQUE", ("10:00Z", "11:00Z", "12:00Z")),
+        ("int UNIQUE NULLS NOT DISTINCT", ("1", "2", "5")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_value_for_the_while_is_one_that_the_column_takes(rig, type_, values):
+    one, two, free = values
+    undo(
+        rig,
+        [f"CREATE TABLE revert.t (id int PRIMARY KEY, code {type_})"],
+        [
+            f"INSERT INTO revert.t VALUES (1, '{one}'), (2, '{two}')",
+            *(["INSERT INTO revert.t VALUES (3, NULL)"] if "NULLS" in type_ else []),
+        ],
+        f"UPDATE revert.t SET code = '{free}' WHERE id = 1",
+        f"UPDATE revert.t SET code = '{one}' WHERE id = 2",
+        f"UPDATE revert.t SET code = '{two}' WHERE id = 1",
+    )
+
+
 def test_identity_and_generated_columns(rig):
     undo(
         rig,

@@ -24,10 +24,10 @@ CREATE TABLE revert.area (
     id int PRIMARY KEY,
     code text UNIQUE NOT NULL,
     twice text GENERATED ALWAYS AS (code || code) STORED,
-    boss int REFERENCES revert.area {defer});
+    boss int REFERENCES revert.area ON UPDATE SET NULL {defer});
 CREATE TABLE revert.item (
     id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    area_code text REFERENCES revert.area (code) ON DELETE CASCADE {defer},
+    area_code text REFERENCES revert.area (code) ON DELETE CASCADE ON UPDATE CASCADE {defer},
     rank int NOT NULL UNIQUE {defer},
     price numeric(8, 2) NOT NULL DEFAULT 1.10,
     note jsonb);
@@ -37,13 +37,14 @@ CREATE TABLE revert.item_areas (
     area_id int NOT NULL REFERENCES revert.area ON DELETE CASCADE {defer},
     UNIQUE (item_id, area_id));
 CREATE TABLE revert.link (
-    area int REFERENCES revert.area ON DELETE CASCADE {defer},
+    area int REFERENCES revert.area ON DELETE CASCADE ON UPDATE CASCADE {defer},
     item int REFERENCES revert.item ON DELETE SET NULL {defer},
     place int NOT NULL,
     tags text[],
     PRIMARY KEY (area, place),
     UNIQUE (item, place) {defer});
 CREATE TABLE revert.seat (number int PRIMARY KEY {defer}, who text);
+CREATE UNIQUE INDEX ON revert.seat (upper(who)) WHERE number > 1;
 """
 
 SWAP = """
