@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import DatabaseError, connections, transaction
 
 from bemi_orm.revert.refusals import is_refusal
-from bemi_orm.revert.rows import quote_name
+from bemi_orm.revert.sqltext import quote_name
 from bemi_orm.revert.steps import Image, Step, TableName, freeze
 from bemi_orm.revert.tables import Table, Tables, UniqueIndex
 from bemi_orm.revert.uniques import Computed, frozen_values, sides

@@ -8,31 +8,38 @@ types.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
+from bemi_orm.revert.batching import alike, batches
 from bemi_orm.revert.detours import parking_sql
 from bemi_orm.revert.fitting import fit, fitting, unfit
 from bemi_orm.revert.refusals import is_refusal
+from bemi_orm.revert.sqltext import (
+    converted,
+    definitions,
+    name_of,
+    pointing,
+    qualified,
+    quote,
+    quote_name,
+    references,
+    same_key,
+    taken,
+)
 from bemi_orm.revert.steps import PARKED, Effect, Image, Step
 from bemi_orm.revert.tables import ForeignKey, Table, UniqueIndex
 from bemi_orm.values.rowjson import ExactDecoder, ExactEncoder
-
-BATCH_ROWS: Final = 1_000
 
 _INITIALLY_DEFERRED: Final = (
     "SELECT w.schema, w.name FROM unnest(%s::text[], %s::text[]) AS w (schema, name) "
     "JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema "
     "JOIN pg_catalog.pg_constraint c ON c.connamespace = n.oid AND c.conname = w.name AND c.condeferred"
 )
-
-_T = TypeVar("_T")
 
 
 class LiveRow(NamedTuple):
@@ -58,18 +65,18 @@ class Rows:
 
     def lock(self, table: Table, steps: Sequence[Step]) -> None:
         """Lock the rows that exist, in the order of their keys, so that two reverts never wait crosswise."""
-        keys = ", ".join(map(self._quote, table.key))
+        keys = ", ".join(map(quote, table.key))
         sql = (
-            f"SELECT 1 FROM {self._name(table)} WHERE ({keys}) IN "
-            f"(SELECT * FROM jsonb_to_recordset(%s::jsonb) AS k({self._definitions(table, table.key)})) "
+            f"SELECT 1 FROM {name_of(table)} WHERE ({keys}) IN "
+            f"(SELECT * FROM jsonb_to_recordset(%s::jsonb) AS k({definitions(table, table.key)})) "
             f"ORDER BY {keys} FOR UPDATE"
         )
-        for batch in _batches(steps):
+        for batch in batches(steps):
             self._run(sql, [_dump([step.identity for step in batch])])
 
     def read(self, table: Table, steps: Sequence[tuple[int, Step]]) -> Iterator[tuple[int, LiveRow]]:
         """Give the live row of each step, by the number that comes with it."""
-        for batch in _alike(steps, lambda step: (_names(step.expected), _names(step.target))):
+        for batch in alike(steps, lambda step: (_names(step.expected), _names(step.target))):
             try:
                 with transaction.atomic(using=self.alias):
                     found = self._read(table, batch)
@@ -83,11 +90,11 @@ class Rows:
         """Read the rows of steps whose images have the same columns."""
         first = batch[0][1]
         sql = (
-            f"SELECT s.n, to_jsonb(t.*), {self._converted(table, 's.expected', first.expected)}, "
-            f"{self._converted(table, 's.target', first.target)} "
+            f"SELECT s.n, to_jsonb(t.*), {converted(table, 's.expected', first.expected)}, "
+            f"{converted(table, 's.target', first.target)} "
             "FROM jsonb_to_recordset(%s::jsonb) AS s(n int, identity jsonb, expected jsonb, target jsonb) "
-            f"CROSS JOIN LATERAL jsonb_to_record(s.identity) AS k({self._definitions(table, table.key)}) "
-            f"LEFT JOIN {self._name(table)} t ON {self._same_key(table, 't', 'k')}"
+            f"CROSS JOIN LATERAL jsonb_to_record(s.identity) AS k({definitions(table, table.key)}) "
+            f"LEFT JOIN {name_of(table)} t ON {same_key(table, 't', 'k')}"
         )
         items = [
             {"n": n, "identity": s.identity, "expected": s.expected, "target": s.target} for n, s in batch
@@ -122,7 +129,7 @@ class Rows:
             yield n, LiveRow(live.row, {**live.expected, **unfit_before}, {**live.target, **unfit_after})
 
     def _takes(self, table: Table, column: str, values: Sequence[Any]) -> bool:
-        defined = self._definitions(table, [column])
+        defined = definitions(table, [column])
         try:
             with transaction.atomic(using=self.alias):
                 self._run(
@@ -149,13 +156,13 @@ class Rows:
         joined = " AND ".join(f"l.{name} {equals} w.{name}" for name in names)
         selected = ", ".join(part.replace("%", "%%") for part in parts)
         where = where.replace("%", "%%")
-        for batch in _alike(wanted, _names):
+        for batch in alike(wanted, _names):
             rows = self._rows_of(table, batch[0][1])
             sql = (
                 "SELECT w.n, to_jsonb(l.*) FROM "
                 f'(SELECT x."bemi n" AS n, {selected} FROM ({rows}) x {where}) w '
-                f"JOIN (SELECT {', '.join(map(self._quote, table.key))}, {selected} "
-                f"FROM {self._name(table)} {where}) l ON {joined}"
+                f"JOIN (SELECT {', '.join(map(quote, table.key))}, {selected} "
+                f"FROM {name_of(table)} {where}) l ON {joined}"
             )
             for n, row in self._run(sql, [_dump(_numbered(batch))]):
                 yield n, _only(_load(row), table.key)
@@ -167,14 +174,14 @@ class Rows:
         """
         defined = [column for column in table.columns if column in known] or table.key
         values = {
-            name: f"r.{name}" if column in known else f"(SELECT t.{name} FROM {self._name(table)} t LIMIT 0)"
+            name: f"r.{name}" if column in known else f"(SELECT t.{name} FROM {name_of(table)} t LIMIT 0)"
             for column in table.columns
-            for name in [self._quote(column)]
+            for name in [quote(column)]
         }
         return (
             f'SELECT s.n AS "bemi n", {", ".join(f"{value} AS {name}" for name, value in values.items())} '
             "FROM jsonb_to_recordset(%s::jsonb) AS s(n int, image jsonb) "
-            f"CROSS JOIN LATERAL jsonb_to_record(s.image) AS r({self._definitions(table, defined)})"
+            f"CROSS JOIN LATERAL jsonb_to_record(s.image) AS r({definitions(table, defined)})"
         )
 
     def find_parents(
@@ -184,21 +191,21 @@ class Rows:
 
         lock: let nobody delete these rows, or change their keys, until the transaction ends.
         """
-        order = ", ".join(f"p.{self._quote(column)}" for column in key.parent_columns)
+        order = ", ".join(f"p.{quote(column)}" for column in key.parent_columns)
         sql = (
-            f"SELECT s.n FROM {self._references(key)} "
-            f"JOIN {self._table(key.parent)} p ON {self._pointing(key, 'p', key.parent_columns)}"
+            f"SELECT s.n FROM {references(key)} "
+            f"JOIN {qualified(key.parent)} p ON {pointing(key, 'p', key.parent_columns)}"
             + (f" ORDER BY {order} FOR KEY SHARE OF p" if lock else "")
         )
-        return {n for batch in _batches(values) for (n,) in self._run(sql, [_dump(_numbered(batch))])}
+        return {n for batch in batches(values) for (n,) in self._run(sql, [_dump(_numbered(batch))])}
 
     def children(self, key: ForeignKey, values: Sequence[tuple[int, Image]]) -> Iterator[tuple[int, Image]]:
         """Give the keys of the rows that point to parents; values are by the parent's columns."""
         sql = (
-            f"SELECT s.n, to_jsonb(c.*) FROM {self._references(key)} "
-            f"JOIN {self._table(key.child)} c ON {self._pointing(key, 'c', key.child_columns)}"
+            f"SELECT s.n, to_jsonb(c.*) FROM {references(key)} "
+            f"JOIN {qualified(key.child)} c ON {pointing(key, 'c', key.child_columns)}"
         )
-        for batch in _batches(values):
+        for batch in batches(values):
             for n, row in self._run(sql, [_dump(_numbered(batch))]):
                 yield n, _only(_load(row), key.child_key)
 
@@ -206,7 +213,7 @@ class Rows:
         """Take one step on the row with this key; give its key afterwards, None if it hit no row."""
         writing = {Effect.INSERT: self._insert, Effect.UPDATE: self._update, Effect.DELETE: self._delete}
         sql, parameters = writing[step.effect](table, step, identity)
-        returned = ", ".join(f"t.{self._quote(column)}" for column in table.key)
+        returned = ", ".join(f"t.{quote(column)}" for column in table.key)
         rows = self._run(f"{sql} RETURNING to_jsonb(ROW({returned}))", parameters)
         return dict(zip(table.key, _load(rows[0][0]).values(), strict=True)) if rows else None
 
@@ -229,110 +236,47 @@ class Rows:
 
     def _insert(self, table: Table, step: Step, identity: Image) -> tuple[str, list[str]]:
         values = step.new_values
-        columns = ", ".join(map(self._quote, values))
-        taken = ", ".join(self._value(table, column) for column in values)
+        columns = ", ".join(map(quote, values))
+        selected = ", ".join(taken(table, column) for column in values)
         sql = (
-            f"INSERT INTO {self._name(table)} AS t ({columns}) OVERRIDING SYSTEM VALUE "
-            f"SELECT {taken} FROM jsonb_to_record(%s::jsonb) AS r({self._definitions(table, values)})"
+            f"INSERT INTO {name_of(table)} AS t ({columns}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {selected} FROM jsonb_to_record(%s::jsonb) AS r({definitions(table, values)})"
         )
         return sql, [_dump(values)]
 
     def _update(self, table: Table, step: Step, identity: Image) -> tuple[str, list[str]]:
         values = step.new_values
         assigned = ", ".join(
-            f"{self._quote(column)} = "
-            + (self._parked(table, column) if value is PARKED else self._value(table, column))
+            f"{quote(column)} = "
+            + (
+                parking_sql(table.columns[column], name_of(table), quote(column))
+                if value is PARKED
+                else taken(table, column)
+            )
             for column, value in values.items()
         )
         sent = {column: value for column, value in values.items() if value is not PARKED}
         sql = (
-            f"UPDATE {self._name(table)} t SET {assigned} "
-            f"FROM jsonb_to_record(%s::jsonb) AS k({self._definitions(table, table.key)}), "
-            f"jsonb_to_record(%s::jsonb) AS r({self._definitions(table, sent or identity)}) "
-            f"WHERE {self._same_key(table, 't', 'k')}"
+            f"UPDATE {name_of(table)} t SET {assigned} "
+            f"FROM jsonb_to_record(%s::jsonb) AS k({definitions(table, table.key)}), "
+            f"jsonb_to_record(%s::jsonb) AS r({definitions(table, sent or identity)}) "
+            f"WHERE {same_key(table, 't', 'k')}"
         )
         return sql, [_dump(identity), _dump(sent or identity)]
 
     def _delete(self, table: Table, step: Step, identity: Image) -> tuple[str, list[str]]:
         sql = (
-            f"DELETE FROM {self._name(table)} t "
-            f"USING jsonb_to_record(%s::jsonb) AS k({self._definitions(table, table.key)}) "
-            f"WHERE {self._same_key(table, 't', 'k')}"
+            f"DELETE FROM {name_of(table)} t "
+            f"USING jsonb_to_record(%s::jsonb) AS k({definitions(table, table.key)}) "
+            f"WHERE {same_key(table, 't', 'k')}"
         )
         return sql, [_dump(identity)]
-
-    def _value(self, table: Table, column: str) -> str:
-        """The JSON value null looks like SQL's NULL in an image; a NOT NULL column tells which it was."""
-        found, name = table.columns[column], f"r.{self._quote(column)}"
-        if found.type in ("json", "jsonb") and not found.is_nullable:
-            return f"coalesce({name}, 'null'::{found.type})"
-        return name
-
-    def _parked(self, table: Table, column: str) -> str:
-        return parking_sql(table.columns[column], self._name(table), self._quote(column))
-
-    def _converted(self, table: Table, image: str, known: Image | None) -> str:
-        """Give SQL for an image in the types that the columns have now."""
-        defined = [column for column in table.columns if column in (known or {})]
-        if not defined:
-            return "'{}'::jsonb"
-        return (
-            f"(SELECT to_jsonb(r.*) FROM jsonb_to_record({image}) AS r({self._definitions(table, defined)}))"
-        )
-
-    def _definitions(self, table: Table, columns: Iterable[str]) -> str:
-        return ", ".join(self._typed(name, table.columns[name].type) for name in columns)
-
-    def _same_key(self, table: Table, one: str, other: str) -> str:
-        return " AND ".join(f"{one}.{self._quote(c)} = {other}.{self._quote(c)}" for c in table.key)
-
-    def _typed(self, name: str, type_: str) -> str:
-        return f"{self._quote(name)} {type_.replace('%', '%%')}"
-
-    def _references(self, key: ForeignKey) -> str:
-        defined = ", ".join(map(self._typed, key.parent_columns, key.parent_types))
-        return (
-            "jsonb_to_recordset(%s::jsonb) AS s(n int, image jsonb) "
-            f"CROSS JOIN LATERAL jsonb_to_record(s.image) AS v({defined})"
-        )
-
-    def _pointing(self, key: ForeignKey, alias: str, columns: tuple[str, ...]) -> str:
-        pairs = zip(columns, key.parent_columns, strict=True)
-        return " AND ".join(f"{alias}.{self._quote(c)} = v.{self._quote(p)}" for c, p in pairs)
-
-    def _name(self, table: Table) -> str:
-        return self._table(table.name)
-
-    def _table(self, name: tuple[str, str]) -> str:
-        return ".".join(map(self._quote, name))
-
-    def _quote(self, name: str) -> str:
-        return quote_name(name).replace("%", "%%")  # all statements have parameters
 
     def _run(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
         cursor: CursorWrapper
         with self._connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return list(cursor.fetchall())
-
-
-def quote_name(name: str) -> str:
-    """Give a name as SQL has it; Django's own quoting leaves one alone that looks quoted already."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _batches(items: Sequence[_T]) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, BATCH_ROWS)):
-        yield batch
-
-
-def _alike(items: Sequence[tuple[int, _T]], kind: Callable[[_T], Hashable]) -> Iterator[list[tuple[int, _T]]]:
-    """Give the numbered items in batches, each of one kind."""
-    groups = defaultdict[Hashable, list[tuple[int, _T]]](list)
-    for number, item in items:
-        groups[kind(item)].append((number, item))
-    return (batch for group in groups.values() for batch in _batches(group))
 
 
 def _names(image: Image | None) -> frozenset[str]:

@@ -43,10 +43,8 @@ def test_pages_of_an_object(client):
         assert client.get(address("todos_todo_history_compare", todo.pk, **query)).status_code == 200
         response = client.get(address("todos_todo_history_revert", todo.pk, to=first), follow=True)
         assert response.status_code == 200
-    assert (
-        "does not fit"
-        in client.get(address("todos_todo_history_revert", todo.pk, to=ids[1]), follow=True).content.decode()
-    )
+    plan = client.get(address("todos_todo_history_revert", todo.pk, to=ids[1]), follow=True).content.decode()
+    assert "the type of a column stands in the way" in plan
 
 
 @pytest.mark.urls("tests.integration.history_site")
@@ -55,6 +53,8 @@ def test_objects_that_are_gone(client):
     for key, image in enumerate(FORMER, 1_000):
         store(key=key, operation="DELETE", before={**image, "id": key})
     assert len(client.get(address("todos_todo_deleted")).context["rows"]) == len(FORMER)
-    for key, status in ((1_000, 409), (1_001, 302), (1_002, 302)):
-        assert client.post(address("todos_todo_restore", key)).status_code == status
+    for key in (1_000, 1_001, 1_002):
+        response = client.post(address("todos_todo_restore", key))
+        assert response.status_code == 409
+        assert ("the type of a column stands in the way" in response.content.decode()) is (key > 1_000)
     assert not Todo.objects.exists()
