@@ -84,7 +84,7 @@ def _with_containment(
     """
     sql, params = original
     path, root = _path(transform)
-    if any(map(_is_expression, values)) or any(map(_is_integer, path)):
+    if any(map(_is_expression, values)) or any(map(is_place, path)):
         return sql, tuple(params)
     root_sql, root_params = compiler.compile(root)
     conditions, all_params = [], list(params)
@@ -103,8 +103,11 @@ def _path(transform: KeyTransform) -> tuple[list[str], Expression]:
     return keys, expression
 
 
-def _is_integer(key: str) -> bool:
-    """Whether PostgreSQL or Django may read the key as an index of an array."""
+def is_place(key: str) -> bool:
+    """Whether PostgreSQL or Django may read a part of a path as a place in a list.
+
+    Python reads each number that PostgreSQL takes for one, and a few more.
+    """
     try:
         int(key)
     except ValueError:

@@ -12,6 +12,7 @@ from django.db.models import Field, Model
 
 from bemi_orm.diffing import UNKNOWN, FieldChange
 from bemi_orm.history.tracked import model_of_table, split_table
+from bemi_orm.lookups import is_place
 from bemi_orm.values.renames import former_columns, former_tables, with_current_names
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Masks:
 
         Places in lists do not matter: `requests.0.ip` is masked as `requests.ip` is.
         """
-        forms = {path, ".".join(part for part in path.split(".") if not _is_place(part))}
+        forms = {path, ".".join(part for part in path.split(".") if not is_place(part))}
         return any(
             f"{form}.".startswith(f"{key}.") or f"{key}.".startswith(f"{form}.")
             for key in self.context_keys
@@ -187,15 +188,6 @@ def _mask_side(image: Mapping[str, Any], value: Any) -> Any:
 
 def _mask_end(value: Any) -> Any:
     return value if isinstance(value, Enum) else MASKED  # that there is no row, or a value made up
-
-
-def _is_place(part: str) -> bool:
-    """Python reads each number that PostgreSQL takes for a place in a list, and a few more."""
-    try:
-        int(part)
-    except ValueError:
-        return False
-    return True
 
 
 def _mask_path(context: dict[str, Any], path: list[str]) -> None:

@@ -14,6 +14,7 @@ from django_filters.filters import CharFilter
 
 from bemi_orm.choices import Operation
 from bemi_orm.fields import RowImageField
+from bemi_orm.lookups import is_place
 from bemi_orm.models import Change
 from bemi_orm.querysets import ChangeQuerySet
 from bemi_orm.rest_framework.moments import MAX_DEPTH, forms_of
@@ -122,15 +123,6 @@ def is_path(name: str) -> bool:
     """Whether a parameter names a path in the context or an image."""
     kind, dot, path = name.partition(".")
     return f"{kind}{dot}" in PREFIXES and all(path.split("."))
-
-
-def is_place(part: str) -> bool:
-    """Whether PostgreSQL may read a part of a path as a place in a list."""
-    try:
-        int(part)
-    except ValueError:
-        return False
-    return True
 
 
 def path_fault(name: str) -> str | None:
