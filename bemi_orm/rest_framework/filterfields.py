@@ -8,8 +8,10 @@ from typing import Any, Final, TypeVar
 from django import forms
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db.models import F, Func, Model, Q, Value
+from django.db.models import F, Func, JSONField, Model, Q, Value
 from django.db.models.fields.json import DataContains, JSONExact
+from django.db.models.functions import Cast
+from django.db.models.lookups import Exact
 from django_filters.filters import CharFilter
 
 from bemi_orm.choices import Operation
@@ -74,8 +76,12 @@ class PathFilter(ParsedFilter):
         if any(map(is_place, self.path)):
             found = _AtPath(F(self.field_name), *map(Value, self.path))
             for form in value:
-                is_scalar = not isinstance(form, dict | list)  # `[1] @> 1`, but not `{"a": [1]} @> {"a": 1}`
-                condition |= Q(JSONExact(found, form) if is_scalar else DataContains(found, form))
+                if form is None:
+                    condition |= Q(Exact(found, Cast(Value("null"), JSONField())))
+                elif isinstance(form, dict | list):
+                    condition |= Q(DataContains(found, form))
+                else:  # `[1] @> 1`, but not `{"a": [1]} @> {"a": 1}`
+                    condition |= Q(JSONExact(found, form))
             return qs.filter(condition)
         for form in value:
             nested = form
