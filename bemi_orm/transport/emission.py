@@ -26,9 +26,8 @@ def emit(message: str, server_version: int) -> str:
 
     message: as SQL, see `literal`, or `PARAMETER`. server_version: as libpq numbers it.
     """
-    flush = (
-        ", false" if server_version >= _FLUSH_ARGUMENT_SINCE else ""
-    )  # quicker than to look up the default
+    # The argument that is given is quicker than its default, which the server parses each time.
+    flush = ", false" if server_version >= _FLUSH_ARGUMENT_SINCE else ""
     return f"{_START}{message}{flush}{_END}"
 
 

@@ -12,9 +12,8 @@ from weakref import WeakKeyDictionary
 import psycopg2
 from psycopg2.extensions import Diagnostics
 
-_positions: Final[WeakKeyDictionary[psycopg2.Error, int]] = (
-    WeakKeyDictionary()
-)  # what else an error has, is pickled
+# Not an attribute of the error: with one, psycopg2 pickles it without `pgcode` and `pgerror`.
+_positions: Final[WeakKeyDictionary[psycopg2.Error, int]] = WeakKeyDictionary()
 
 
 class MovedDiagnostics(Diagnostics):

@@ -82,9 +82,8 @@ class ContextSender:
 
     def __init__(self) -> None:
         self._sent_in: object = None
-        self._server_version = (
-            0  # not known yet, or a standby; what a primary is it stays, to the session's end
-        )
+        # 0: not known yet, or a standby; what a primary is it stays, to the session's end
+        self._server_version = 0
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""

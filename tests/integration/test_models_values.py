@@ -276,8 +276,7 @@ def test_p30_foreign_key_to_another_field_than_the_key():
     assert instance_from(City, change.after, change=change).country.pk == 3
 
 
-@isolate_apps("tests.todos", "django.contrib.contenttypes")
-def test_p18_generic_foreign_key_is_of_the_past():
+def note_model():
     class Note(models.Model):
         content_type = models.ForeignKey(ContentType, models.CASCADE)
         object_id = models.TextField()
@@ -286,28 +285,27 @@ def test_p18_generic_foreign_key_is_of_the_past():
         class Meta:
             app_label = "todos"
 
+    return Note
+
+
+@isolate_apps("tests.todos", "django.contrib.contenttypes")
+def test_p18_generic_foreign_key_is_of_the_past():
+    note = note_model()
     store(table="todos_todolist", key=1, after={"id": 1, "name": "then"})
     type_id = ContentType.objects.get_for_model(TodoList).pk
     change = only_change(table="todos_note", after={"id": 1, "content_type_id": type_id, "object_id": "1"})
     TodoList.objects.create(id=1, name="now")
-    assert instance_from(Note, change.after, change=change).about.name == "then"
+    assert instance_from(note, change.after, change=change).about.name == "then"
 
 
 @isolate_apps("tests.todos", "django.contrib.contenttypes")
 def test_p18_generic_foreign_key_that_no_row_can_have_is_not_known():
-    class Note(models.Model):
-        content_type = models.ForeignKey(ContentType, models.CASCADE)
-        object_id = models.TextField()
-        about = GenericForeignKey()
-
-        class Meta:
-            app_label = "todos"
-
+    note = note_model()
     type_id = ContentType.objects.get_for_model(Document).pk
     image = {"id": 1, "content_type_id": type_id, "object_id": "no uuid"}
     change = only_change(table="todos_note", after=image)
     with pytest.raises(HistoricInstanceError, match="about of a historic Note"):
-        instance_from(Note, change.after, change=change).about  # noqa: B018
+        instance_from(note, change.after, change=change).about  # noqa: B018
 
 
 @pytest.mark.parametrize("duplicate", DUPLICATES)
