@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from time import monotonic
+from typing import Final, NamedTuple
 
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.models import Model
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 
 from bemi_orm.conf import settings
 from bemi_orm.exceptions import TimeTravelError
@@ -34,7 +37,10 @@ _KEY: Final = f"""
     WHERE c.relkind IN ('r', 'p')
 """
 
-_answers: dict[tuple[str, str, type[Model]], RealKey] = {}
+KEPT_SECONDS: Final = 60
+"""As long as the worker takes to notice a key that was altered."""
+
+_answers: dict[tuple[str, str, type[Model]], tuple[RealKey, float]] = {}
 
 
 class RealKey(NamedTuple):
@@ -59,24 +65,24 @@ def without_key(table: str) -> str:
     )
 
 
-def find_key_and(query: QuerySet[Any], model: type[Model], alias: str) -> tuple[RealKey | None, Any]:
-    """Give the key of the model's table, None for no table; and the only value of a query, or None.
+def real_key(model: type[Model], alias: str) -> RealKey | None:
+    """Give the key of the model's table, None for no table; asked once in `KEPT_SECONDS`, or after `migrate`.
 
-    Where the query goes to the database of the table, this is one statement; elsewhere the source is asked
-    once, and the answer kept. alias: the database of the model's rows.
+    alias: the database of the model's rows.
     """
     alias = home_of(model, alias)
-    if query.db != alias:
-        return _kept(model, alias), query.first()
-    sql, params = query.query.get_compiler(alias).as_sql()
-    with connections[alias].cursor() as cursor:
-        cursor.execute(
-            f"SELECT real_key.columns, real_key.is_integer, ({sql}) "
-            f"FROM (VALUES (1)) AS one LEFT JOIN ({_KEY}) AS real_key ON true",
-            [*params, _quoted(model, alias)],
-        )
-        columns, is_integer, value = cursor.fetchone()
-    return (None if columns is None else RealKey(tuple(columns), is_integer)), value
+    name = (alias, str(connections[alias].settings_dict["NAME"]), model)
+    key, until = _answers.get(name, (None, 0.0))
+    if until < monotonic():
+        key = _ask(model, alias)
+        if key and key.columns:
+            _answers[name] = key, monotonic() + KEPT_SECONDS
+    return key
+
+
+@receiver(post_migrate)
+def _forget(**kwargs: object) -> None:
+    _answers.clear()
 
 
 def confirmed(key: RowKey, instance: Model, model: type[Model], real: RealKey | None) -> RowKey | None:
@@ -102,19 +108,9 @@ def confirmed(key: RowKey, instance: Model, model: type[Model], real: RealKey | 
     return found and RowKey(found.text, int(found.text) if real.is_integer else None)
 
 
-def _kept(model: type[Model], alias: str) -> RealKey | None:
-    name = (alias, str(connections[alias].settings_dict["NAME"]), model)
-    if name not in _answers and (found := _ask(model, alias)):
-        _answers[name] = found
-    return _answers.get(name)
-
-
 def _ask(model: type[Model], alias: str) -> RealKey | None:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(_KEY, [_quoted(model, alias)])
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute(_KEY, [connection.ops.quote_name(model._meta.db_table)])
         row = cursor.fetchone()
     return None if row is None else RealKey(tuple(row[0]), row[1])
-
-
-def _quoted(model: type[Model], alias: str) -> str:
-    return str(connections[alias].ops.quote_name(model._meta.db_table))

@@ -19,7 +19,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from bemi_orm.choices import Operation
 from bemi_orm.history.keys import RowKey
-from bemi_orm.history.realkeys import confirmed, find_key_and
+from bemi_orm.history.realkeys import confirmed, real_key
 
 if TYPE_CHECKING:
     from bemi_orm.models import Change
@@ -39,8 +39,8 @@ class IsOfRow(Expression):
 
     The moves are looked up when the query runs: one query more, and three for each move of the row. To build
     a queryset asks nothing, and an asynchronous one looks them up where it runs.
-    holder: who has the key by its model; the one that the table has is found with the moves. Without it, the
-        key is that of the table.
+    holder: who has the key by its model, which may not be the one that the table has. Without it, the key is
+        that of the table.
     """
 
     output_field = BooleanField()
@@ -67,7 +67,10 @@ def key_is(key: RowKey) -> Q:
 
 def _stretches(changes: QuerySet[Change], named: RowKey, holder: Holder | None) -> Iterator[Q]:
     """Walk back from now; give the condition for each time that the row had one key."""
-    key, position = _start(changes, named, holder)
+    key: RowKey | None = named
+    if holder is not None:
+        key = confirmed(named, holder.instance, holder.model, real_key(holder.model, holder.alias))
+    position = None if key is None else _moves(changes, key).first()
     until = Q()
     while key is not None and position is not None:
         yield key_is(key) & until & Q(position__gt=position)
@@ -76,18 +79,6 @@ def _stretches(changes: QuerySet[Change], named: RowKey, holder: Holder | None) 
         key, until = crossing.key, Q(position__lt=position)
         position = None if key is None else _moves(changes.filter(until), key).first()
     yield Q(pk__in=()) if key is None else key_is(key) & until
-
-
-def _start(
-    changes: QuerySet[Change], named: RowKey, holder: Holder | None
-) -> tuple[RowKey | None, int | None]:
-    """Give the key that the row has now, and the position where a row last moved from or to it."""
-    moves = _moves(changes, named)
-    if holder is None:
-        return named, moves.first()
-    real, position = find_key_and(moves, holder.model, holder.alias)
-    key = confirmed(named, holder.instance, holder.model, real)
-    return key, position if key in (named, None) else _moves(changes, key).first()
 
 
 def _moves(changes: QuerySet[Change], key: RowKey) -> QuerySet[Change, int]:
