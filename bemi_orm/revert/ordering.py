@@ -209,15 +209,24 @@ class _Graph:
             if old != new:
                 removed.update({old: place} if old is not None else {})
                 made.update({new: place} if new is not None else {})
+        deleted = {
+            self._steps[place].reference: place
+            for place in parents
+            if self._steps[place].effect is Effect.DELETE
+        }
         name = (key.schema, key.name)
         for place in children:
             old, new = values(self._steps[place], key.child_columns)
             edge = Edge(name, key.is_deferrable, place, key.child_columns)
             if new is not None and new != old and new in made:
                 self._add(made[new], place, edge)
-            for value, parent in [(new, removed.get(new)), (old, removed.get(old))] if old != new else []:
-                if parent is not None:
-                    self._link_removal(key, edge, place, parent, is_coming=value == new)
+            if old != new and new in removed:
+                self._link_removal(key, edge, place, removed[new], is_coming=True)
+            if old != new and old in removed:
+                self._link_removal(key, edge, place, removed[old], is_coming=False)
+                reference = self._steps[removed[old]].reference  # it may make room before it is deleted
+                if reference in deleted:
+                    self._link_removal(key, edge, place, deleted[reference], is_coming=False)
 
     def _link_removal(self, key: ForeignKey, edge: Edge, child: int, parent: int, *, is_coming: bool) -> None:
         """A row comes to point to a parent's place after that parent has left it, and goes away before.

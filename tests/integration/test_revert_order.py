@@ -280,6 +280,25 @@ def test_row_leaves_a_parent_before_it_goes_and_comes_to_the_one_in_its_place(ri
     )
 
 
+@pytest.mark.parametrize("action", ["SET NULL ON UPDATE SET NULL", "NO ACTION"])
+def test_row_leaves_a_parent_that_makes_room_before_it_goes(rig, action):
+    undo(
+        rig,
+        [
+            f"{CODES[:-1]}, boss int REFERENCES revert.p ON DELETE {action})",
+            f"CREATE TABLE revert.c (id int PRIMARY KEY, code text REFERENCES revert.p (code) {BOTH})",
+        ],
+        [
+            "INSERT INTO revert.p VALUES (2, 'z', NULL), (1, 'a', 2)",
+            "INSERT INTO revert.c VALUES (1, 'a'), (2, 'z'), (3, 'z')",
+        ],
+        "UPDATE revert.p SET boss = NULL",
+        "UPDATE revert.c SET code = NULL WHERE id = 2",
+        "DELETE FROM revert.p WHERE id = 2",
+        "UPDATE revert.p SET code = 'z' WHERE id = 1",
+    )
+
+
 @pytest.mark.parametrize("defer", ["", "DEFERRABLE INITIALLY DEFERRED"])
 @pytest.mark.parametrize(
     "statements",
