@@ -7,9 +7,11 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
+from bemi_orm.transport.emission import literal
+
 
 class MessageParameter(str):
-    """A message as a parameter; whatever a project makes of other strings, psycopg 3 sends it as it is."""
+    """A message as a parameter: psycopg 3 sends its `literal`, whatever a project makes of other strings."""
 
     __slots__ = ()
 
@@ -17,13 +19,15 @@ class MessageParameter(str):
 if is_psycopg3:
     from psycopg import ClientCursor, adapters
     from psycopg.adapt import Dumper
-    from psycopg.sql import Literal
 
     CLIENT_BINDING_CURSORS: tuple[type, ...] = (ClientCursor,)
 
     class _MessageDumper(Dumper):
         def dump(self, obj: str) -> bytes:
             return obj.encode()
+
+        def quote(self, obj: str) -> bytes:
+            return literal(obj).encode()
 
     adapters.register_dumper(MessageParameter, _MessageDumper)
 else:
@@ -67,26 +71,6 @@ def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
         return False
     is_plain = params is None and cursor.connection.prepare_threshold is None
     return is_plain or isinstance(cursor, CLIENT_BINDING_CURSORS)
-
-
-def should_bind_message(sql: str, params: Any, connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether the message had better be the first parameter of the statement.
-
-    psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text would
-    make each a new one. Only where the parameters are surely as many as the placeholders, as the driver's
-    error names their numbers; and where no other wrapper sees them.
-    """
-    if not is_psycopg3 or not isinstance(params, list | tuple):
-        return False
-    if not sql.count("%s") == sql.count("%") == len(params):
-        return False
-    modules = (getattr(wrapper, "__module__", "") for wrapper in connection.execute_wrappers)
-    return all(module.startswith("bemi_orm.") for module in modules)
-
-
-def literal(message: str, cursor: Any) -> str:
-    """Give what psycopg 3 puts into a statement for a message that is a parameter."""
-    return Literal(MessageParameter(message)).as_string(cursor)
 
 
 def drop_message_result(cursor: Any, index: int) -> None:

@@ -33,8 +33,6 @@ LARGEST_CONTEXT: Final = 1 << 19
 LONGEST_SQL: Final = 40_000
 """Limits of the settings. The worker takes a message of 1 MiB, and a character takes up to 12 bytes."""
 
-MAX_CACHED_LENGTH: Final = 8_192
-
 _MARK: Final = '"_bemi_'
 """Begins the keys that name what was altered, which is to be counted each time."""
 
@@ -42,22 +40,30 @@ _UNCHANGING: Final = frozenset({str, int, float, bool, type(None), UUID, Decimal
 """Types whose values are what they were, as long as they are the same object."""
 
 
-def build_message(scope: Scope | None, sql: str | None) -> str:
-    """Give the scope's context as JSON, and `sql` with it if `BEMI_CAPTURE_SQL`; never raises.
+def build_message(scope: Scope | None, end: str = "}") -> str:
+    """Give the scope's context as JSON; never raises.
 
-    sql: the statement that follows, with placeholders. Literals that the project composed into it itself are
-    part of it and are recorded.
+    end: as `end_of_message` gives it for the statement that follows.
     """
-    limits = _limits()
     try:
-        text = _context_text(scope, limits.context_max_bytes) if scope else "{}"
+        text = _context_text(scope, _limits().context_max_bytes) if scope else "{}"
     except Exception as error:
         count_error(MESSAGE_FAILED, error)
-        text = encode({ERROR_KEY: type(error).__name__}, limits.context_max_bytes)
-    if sql is not None and limits.captures_sql:
-        joint = "" if text == "{}" else ","
-        text = f'{text[:-1]}{joint}"{SQL_KEY}":{_sql_text(sql, limits.sql_max_length)}}}'
-    return text
+        text = encode({ERROR_KEY: type(error).__name__}, _limits().context_max_bytes)
+    return f"{text[:-1]}{'' if text == '{}' or end == '}' else ','}{end}"
+
+
+def end_of_message(sql: str) -> str:
+    """Give the statement as the object's last member, and its end; the end alone without `BEMI_CAPTURE_SQL`.
+
+    sql: with placeholders. Literals that the project composed into it itself are part of it and are recorded.
+    """
+    limits = _limits()
+    if not limits.captures_sql:
+        return "}"
+    if len(sql) > limits.sql_max_length:
+        sql = sql[: max(limits.sql_max_length - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
+    return f'"{SQL_KEY}":{encode_text(sql)}}}'
 
 
 class _Limits(NamedTuple):
@@ -104,14 +110,3 @@ def _without_sql_key(context: dict[str, Any]) -> dict[str, Any]:
 def _is_same(context: dict[str, Any], other: dict[str, Any]) -> bool:
     """Compare by identity, as True is 1 and 1.0 to Python."""
     return list(context) == list(other) and all(map(is_, context.values(), other.values()))
-
-
-def _sql_text(sql: str, max_length: int) -> str:
-    if len(sql) > max_length:
-        sql = sql[: max(max_length - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
-    return _sql_text_cached(sql) if len(sql) <= MAX_CACHED_LENGTH else encode_text(sql)
-
-
-@lru_cache(maxsize=1_024)
-def _sql_text_cached(sql: str) -> str:
-    return encode_text(sql)

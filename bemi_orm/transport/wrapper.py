@@ -11,33 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
 from bemi_orm.transport.building import is_building, protect
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
-from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, emit, literal, without_message
+from bemi_orm.transport.emission import NO_OTHER_CONTEXT, emit, literal, without_message
 from bemi_orm.transport.message import build_message
 from bemi_orm.transport.positions import Insertion, point_into_statement, renumber_format_error
+from bemi_orm.transport.prepared import Prepared, prepare
 from bemi_orm.transport.scope import Scope, running_scope
-from bemi_orm.transport.statements import Write, find_write
+from bemi_orm.transport.statements import Write
 
 _GUARD: Final = Insertion(0, len(NO_OTHER_CONTEXT))
 
 Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
-
-
-class Plan(NamedTuple):
-    """What to send with a statement: its text, the message as JSON, the write that it is for, and to what."""
-
-    sql: str
-    message: str
-    write: Write
-    server_version: int
+Plan: TypeAlias = tuple[Prepared, str, bool]
+"""What to send with a statement: how, the message as JSON, and whether that is a parameter."""
 
 
 def install_on_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
@@ -68,7 +63,7 @@ def emit_context(using: str | None = None) -> None:
         raise ConfigurationError(
             "emit_context() explains the writes of a transaction: call it inside atomic()."
         )
-    message = build_message(running_scope(), None)
+    message = build_message(running_scope())
     connection.validate_no_broken_transaction()
     _send_alone(connection, message)
     if sender := _sender_of(connection):
@@ -78,12 +73,13 @@ def emit_context(using: str | None = None) -> None:
 class ContextSender:
     """The execute wrapper of one connection."""
 
-    __slots__ = ("_sent_in", "_server_version")
+    __slots__ = ("_own_wrappers", "_sent_in", "_server_version")
 
     def __init__(self) -> None:
         self._sent_in: object = None
         # 0: not known yet, or a standby; what a primary is it stays, to the session's end
         self._server_version = 0
+        self._own_wrappers: list[Any] = []
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
@@ -92,14 +88,15 @@ class ContextSender:
         if is_building():
             protect(context["connection"])
         elif scope is not None or self._sent_in is not None:
-            plan = self._plan(scope, sql, context["connection"], context["cursor"].cursor)
+            plan = self._plan(scope, sql, params, context["connection"], context["cursor"].cursor)
         if plan is None:
             return execute(sql, params, many, context)
         if drivers.can_share_round_trip(context["cursor"].cursor, params, many):
             return _execute_with_message(plan, execute, params, many, context)
+        prepared, message, _ = plan
         with _transaction(context["connection"], context["cursor"].cursor):
-            _send_alone(context["connection"], plan.message)
-            return _execute_after_message(plan, execute, params, many, context)
+            _send_alone(context["connection"], message)
+            return _execute_after_message(prepared.sql, execute, params, many, context)
 
     def note_new_session(self) -> None:
         """Forget what was true of the session before."""
@@ -110,20 +107,23 @@ class ContextSender:
         self._sent_in = _transaction_of(connection)
 
     def _plan(
-        self, scope: Scope | None, sql: Any, connection: BaseDatabaseWrapper, cursor: Any
+        self, scope: Scope | None, sql: Any, params: Any, connection: BaseDatabaseWrapper, cursor: Any
     ) -> Plan | None:
         """Decide what to send; whatever fails here leaves the statement as it is."""
         try:
-            text = drivers.statement_text(sql, cursor)
-            write = find_write(text) if text is not None else None
-            if text is None or write is None or not self._is_due(scope, write, connection, cursor):
+            text = sql if isinstance(sql, str) else drivers.statement_text(sql, cursor)
+            prepared = None if text is None else prepare(text, self._server_version)
+            if prepared is None or not self._is_due(scope, prepared.write, connection, cursor):
                 return None
-            plan = Plan(text, build_message(scope, text), write, self._server_version)
+            if prepared.server_version != self._server_version:  # which was not known yet
+                prepared = cast(Prepared, prepare(prepared.sql, self._server_version))
+            message = build_message(scope, prepared.end)
+            is_parameter = self._should_bind_message(prepared, params, connection)
             self.note_sent(connection)
         except Exception as error:
             count_error(MESSAGE_FAILED, error)
             return None
-        return plan
+        return prepared, message, is_parameter
 
     def _is_due(
         self, scope: Scope | None, write: Write, connection: BaseDatabaseWrapper, cursor: Any
@@ -140,6 +140,24 @@ class ContextSender:
             self._server_version = drivers.server_version(connection)
         return self._server_version > 0
 
+    def _should_bind_message(self, prepared: Prepared, params: Any, connection: BaseDatabaseWrapper) -> bool:
+        """Tell whether the message had better be the first parameter of the statement.
+
+        psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text
+        would make each a new one. Only where the parameters are surely as many as the placeholders, as the
+        driver's error names their numbers; and where no wrapper but our own sees them.
+        """
+        if not is_psycopg3 or prepared.start or not isinstance(params, list | tuple):
+            return False
+        if prepared.placeholders != len(params):
+            return False
+        wrappers = connection.execute_wrappers
+        if wrappers != self._own_wrappers:
+            if not all(str(getattr(each, "__module__", "")).startswith("bemi_orm.") for each in wrappers):
+                return False
+            self._own_wrappers = list(wrappers)
+        return True
+
 
 def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
     return next((each for each in connection.execute_wrappers if isinstance(each, ContextSender)), None)
@@ -148,32 +166,30 @@ def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
 def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    cursor = context["cursor"].cursor
-    start = 0 if plan.write.may_lead else plan.write.position
-    is_parameter = start == 0 and drivers.should_bind_message(plan.sql, params, context["connection"])
-    emission = emit(PARAMETER if is_parameter else literal(plan.message), plan.server_version)
-    text = f"{NO_OTHER_CONTEXT}{plan.sql[:start]}{emission}{plan.sql[start:]}"
+    (sql, write, _, version, start, _, text), message, is_parameter = plan
     if is_parameter:
-        params = (drivers.MessageParameter(plan.message), *params)
+        params = (drivers.MessageParameter(message), *params)
+    else:
+        text = f"{NO_OTHER_CONTEXT}{sql[:start]}{emit(literal(message), version)}{sql[start:]}"
     try:
         result = execute(text, params, many, context)
     except DatabaseError as error:
-        sent = emit(drivers.literal(plan.message, cursor), plan.server_version) if is_parameter else emission
-        point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(sent)))
+        emission = Insertion(_GUARD.length + start, len(emit(literal(message), version)))
+        point_into_statement(error, _GUARD, emission)
         raise
     except ValueError as error:
         if start == 0:
-            renumber_format_error(error, _GUARD.length + len(emission))
+            renumber_format_error(error, len(text) - len(sql))
         raise
-    drivers.drop_message_result(cursor, 0 if plan.write.may_lead else plan.write.before)
+    drivers.drop_message_result(context["cursor"].cursor, 0 if write.may_lead else write.before)
     return result
 
 
 def _execute_after_message(
-    plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
+    sql: str, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
     try:
-        return execute(f"{NO_OTHER_CONTEXT}{plan.sql}", params, many, context)
+        return execute(f"{NO_OTHER_CONTEXT}{sql}", params, many, context)
     except DatabaseError as error:
         point_into_statement(error, _GUARD)
         raise

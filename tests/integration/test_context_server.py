@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bemi_orm.demo.postgres import EmbeddedPostgres
 from bemi_orm.transport import counters
 from bemi_orm.transport.emission import literal
-from bemi_orm.transport.message import build_message
+from bemi_orm.transport.message import build_message, end_of_message
 from bemi_orm.transport.scope import Scope, context
 from bemi_orm.transport.statements import find_write
 from bemi_orm.transport.wrapper import install_on_connection
@@ -46,7 +46,7 @@ def _fresh_counters():
 @LENIENT
 @given(data=st.dictionaries(st.text(st.characters()), VALUES))
 def test_a4_jsonb_takes_every_context(cursor, standard, data):
-    message = build_message(Scope(data), "UPDATE t SET a = '%s' -- \\")
+    message = build_message(Scope(data), end_of_message("UPDATE t SET a = '%s' -- \\"))
     if cursor.connection.info.server_version < 190000:
         cursor.execute(f"SET standard_conforming_strings = {standard}")
     cursor.execute(f"SELECT ({literal(message)})::jsonb::text")

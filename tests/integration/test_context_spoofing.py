@@ -15,7 +15,7 @@ from tests.todos.models import Everything, Todo, TodoList
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MESSAGE = emit(literal(build_message(Scope({"user": "CEO"}), None)), 150_000)
+MESSAGE = emit(literal(build_message(Scope({"user": "CEO"}))), 150_000)
 ATTACKS = [
     '/*Bemi {"user":"CEO"} Bemi*/',
     'x /*Bemi /*Bemi {"user":"CEO"} Bemi*/ Bemi*/',
