@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bemi_orm.revert.folding import RowNet, differing
+from bemi_orm.revert.returning import returned_columns
 from bemi_orm.revert.steps import (
     ABSENT,
     ColumnEffect,
@@ -18,13 +19,16 @@ from bemi_orm.revert.tables import Table
 
 
 def draft(net: RowNet, table: Table | None) -> tuple[Step | None, list[Conflict]]:
-    """Give the step that undoes the net effect, None where there is nothing to do or it cannot be."""
+    """Give the step that undoes the net effect, None where there is nothing to do or it cannot be.
+
+    A step without columns, but with references that are as they were, is one only if others need it.
+    """
     reason = _impossible(net, table)
     if reason is not None or table is None:
         return None, [Conflict(reason or ConflictKind.TABLE_GONE, net.table, net.key)]
     step = _step(net, table)
     if step.effect is Effect.UPDATE and not step.columns and not _missing(net, table):
-        return None, _gone(net, table)
+        return step if step.returned else None, _gone(net, table)
     return step, [*_gone(net, table), *_partial(net, table), *_between(net, table)]
 
 
@@ -35,7 +39,7 @@ def restrict(step: Step, columns: set[str]) -> Step | None:
     kept = tuple(effect for effect in step.columns if effect.column in columns)
     # With part of a target the row cannot be made anew, which would write more than was asked for.
     target = {effect.column: effect.new for effect in kept}
-    return replace(step, columns=kept, target=target) if kept else None
+    return replace(step, columns=kept, target=target) if kept or step.returned else None
 
 
 def conflict(
@@ -74,6 +78,7 @@ def _step(net: RowNet, table: Table) -> Step:
         expected=net.current,
         target=net.origin,
         changes=tuple(net.changes),
+        returned=returned_columns(net, table),
     )
 
 

@@ -63,7 +63,10 @@ def examine(rows: Rows, tables: Tables, steps: list[Step], *, exact: bool, overw
     """
     result = Examination([])
     by_row = {_row_id(s.table, s.identity): s for s in steps if s.effect is not Effect.INSERT}
-    for step, found_row in _read(rows, tables, steps):
+    for drafted, found_row in _read(rows, tables, steps):
+        step = _without_lost_references(drafted, found_row) if drafted.returned else drafted
+        if drafted.returned and not step.columns:
+            continue
         # A row whose key is inserted anew is not in the way if another step takes it out of it.
         live = found_row if _holder(step, by_row) is None else found_row._replace(row=None)
         is_missing = live.row is None and step.effect is not Effect.INSERT
@@ -103,7 +106,17 @@ def _row_id(table: TableName, identity: Image) -> RowId:
     return table, freeze(dict(identity))
 
 
+def _without_lost_references(step: Step, live: LiveRow) -> Step:
+    """Leave out the references to write again, where the row is gone, or others have changed them since."""
+    if live.row is not None and step.returned.isdisjoint(differing(live.expected, live.row)):
+        return step
+    kept = tuple(effect for effect in step.columns if effect.column not in step.returned)
+    return replace(step, columns=kept, returned=frozenset())
+
+
 def _is_done(step: Step, live: LiveRow) -> bool:
+    if step.returned:
+        return False
     if step.effect is Effect.DELETE:
         return live.row is None and not _unfit(step, live)
     if live.row is None:

@@ -218,11 +218,13 @@ class _Graph:
         for place in children:
             old, new = values(self._steps[place], key.child_columns)
             edge = Edge(name, key.is_deferrable, place, key.child_columns)
-            if new is not None and new != old and new in made:
+            if old == new and not self._steps[place].returned.issuperset(key.child_columns):
+                continue
+            if new is not None and new in made:
                 self._add(made[new], place, edge)
-            if old != new and new in removed:
+            if new in removed:
                 self._link_removal(key, edge, place, removed[new], is_coming=True)
-            if old != new and old in removed:
+            if old in removed:
                 self._link_removal(key, edge, place, removed[old], is_coming=False)
                 reference = self._steps[removed[old]].reference  # it may make room before it is deleted
                 if reference in deleted:

@@ -95,7 +95,7 @@ class _Draftsman:
         for net in nets:
             step, conflicts = draft(net, self.tables.get(net.table))
             self.steps += [step] if step else []
-            reference = step.reference if step else None
+            reference = step.reference if step and (step.columns or not step.returned) else None
             self.known += [Finding(reference, found, ((net.table, net.key),)) for found in conflicts]
         return len(self.steps) - before
 

@@ -11,6 +11,7 @@ from bemi_orm.revert.drafting import conflict
 from bemi_orm.revert.examining import Examination, Finding, examine
 from bemi_orm.revert.locking import lock_rows
 from bemi_orm.revert.ordering import Order, arrange
+from bemi_orm.revert.returning import point_again
 from bemi_orm.revert.rows import Rows
 from bemi_orm.revert.steps import ConflictKind, Reference, Step
 from bemi_orm.revert.tables import Table, Tables
@@ -47,6 +48,7 @@ def settle(
     changes steps so that what can be overwritten is; the findings that remain are those that cannot be.
     """
     skipped: list[Finding] = []
+    steps = point_again(steps, tables)
     if lock:
         lock_rows(rows, tables, steps)
     while True:

@@ -109,6 +109,7 @@ class Step:
     target: the row as it is to be, as far as it is known; None for a delete.
     changes: the ids of the changes that this step undoes.
     is_detour: it only makes room for another step (a reference set to NULL for a while, a value parked).
+    returned: columns of references that the changes changed and changed back (`bemi_orm.revert.returning`).
     """
 
     table: TableName
@@ -120,6 +121,7 @@ class Step:
     target: Image | None
     changes: tuple[UUID, ...] = ()
     is_detour: bool = False
+    returned: frozenset[str] = frozenset()
 
     @property
     def reference(self) -> Reference:

@@ -300,6 +300,41 @@ def test_row_leaves_a_parent_that_makes_room_before_it_goes(rig, action):
 
 
 @pytest.mark.parametrize("defer", ["", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION", "RESTRICT"])
+@pytest.mark.parametrize(
+    ("leave", "come_back"),
+    [
+        ("UPDATE revert.c SET code = 'a' WHERE id = 2", "UPDATE revert.c SET code = 'z' WHERE id = 2"),
+        ("DELETE FROM revert.c WHERE id = 2", "INSERT INTO revert.c VALUES (2, 'z', 'm')"),
+        ("DELETE FROM revert.c WHERE id = 2", "INSERT INTO revert.c VALUES (2, 'z', 'other')"),
+    ],
+)
+@pytest.mark.parametrize(
+    "passing", ["DELETE FROM revert.p WHERE id = 2", "UPDATE revert.p SET code = 'y' WHERE id = 2"]
+)
+def test_reference_that_came_back_to_the_place_that_another_row_took(
+    rig, passing, leave, come_back, action, defer
+):
+    undo(
+        rig,
+        [
+            CODES,
+            "CREATE TABLE revert.c (id int PRIMARY KEY, code text DEFAULT 'd', note text)",
+            f"ALTER TABLE revert.c ADD {POINTING} ON UPDATE {action} ON DELETE {action} {defer}",
+        ],
+        [
+            "INSERT INTO revert.p VALUES (1, 'b'), (2, 'z'), (3, 'd'), (4, 'a')",
+            "INSERT INTO revert.c VALUES (1, 'b', 'n'), (2, 'z', 'm')",
+        ],
+        leave,
+        passing,
+        "UPDATE revert.c SET code = NULL WHERE id = 1",
+        "UPDATE revert.p SET code = 'z' WHERE id = 1",
+        come_back,
+    )
+
+
+@pytest.mark.parametrize("defer", ["", "DEFERRABLE INITIALLY DEFERRED"])
 @pytest.mark.parametrize(
     "statements",
     [

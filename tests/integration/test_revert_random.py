@@ -24,7 +24,7 @@ CREATE TABLE revert.area (
     id int PRIMARY KEY,
     code text UNIQUE NOT NULL,
     twice text GENERATED ALWAYS AS (code || code) STORED,
-    boss int REFERENCES revert.area {defer});
+    boss int REFERENCES revert.area ON DELETE SET NULL ON UPDATE SET NULL {defer});
 CREATE TABLE revert.item (
     id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     area_code text REFERENCES revert.area (code) ON DELETE CASCADE ON UPDATE CASCADE {defer},
