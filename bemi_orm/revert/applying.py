@@ -14,6 +14,7 @@ from bemi_orm.exceptions import RevertConflict
 from bemi_orm.revert.culprits import name_culprits
 from bemi_orm.revert.drafting import conflict, restrict
 from bemi_orm.revert.examining import Finding
+from bemi_orm.revert.outcomes import find_altered
 from bemi_orm.revert.plan import RevertPlan, RevertResult
 from bemi_orm.revert.refusals import is_refusal, refusal
 from bemi_orm.revert.rows import Rows
@@ -76,7 +77,8 @@ class _Application:
         self._rows.check(settlement.order.deferred)
         if told:
             self._announce(told.send_after)
-        return RevertResult(tuple(settlement.order.steps), tuple(self._conflicts))
+        altered = find_altered(self._rows, self._tables, settlement.examination.steps, self._moved)
+        return RevertResult(tuple(settlement.order.steps), tuple(self._conflicts), tuple(altered))
 
     def explain(self, error: Exception) -> list[Conflict]:
         """Say what the server has refused, after the roll-back.

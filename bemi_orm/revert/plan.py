@@ -9,6 +9,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 
 from bemi_orm.revert.examining import Finding
+from bemi_orm.revert.outcomes import AlteredRow
 from bemi_orm.revert.settling import MissingParents, OnConflict
 from bemi_orm.revert.steps import Conflict, Step
 
@@ -18,10 +19,12 @@ class RevertResult:
     """What an apply has done.
 
     steps: those taken, in order. skipped: the conflicts whose rows were left alone (`on_conflict="skip"`).
+    altered: rows that are not as their steps wrote them, as a trigger or a receiver changed them again.
     """
 
     steps: tuple[Step, ...]
     skipped: tuple[Conflict, ...]
+    altered: tuple[AlteredRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -503,6 +503,34 @@ def test_trigger_that_keeps_the_row_is_a_conflict(rig, table):
         changes.revert()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE revert.t SET a = 'A'", "DELETE FROM revert.t", "UPDATE revert.t SET id = 9, a = 'A'"],
+)
+def test_what_a_trigger_makes_of_a_row_is_told_by_the_result(rig, table, statement):
+    changes = rig.changes(statement)
+    rig.run(
+        "CREATE FUNCTION revert.alter() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN NEW.a := NEW.a || ''!''; RETURN NEW; END'",
+        "CREATE TRIGGER alter BEFORE INSERT OR UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.alter()",
+    )
+    result = changes.revert()
+    assert rig.table(table) == ["(1,a!,b)"]
+    [row] = result.altered
+    assert (row.table.table, row.columns) == ("t", ("a",))
+    assert str(row).startswith("revert.t ")
+
+
+def test_row_that_a_trigger_deletes_is_told_by_the_result(rig, table):
+    changes = rig.changes("UPDATE revert.t SET a = 'A'")
+    rig.run(
+        "CREATE FUNCTION revert.drop() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN DELETE FROM revert.t; RETURN NULL; END'",
+        "CREATE TRIGGER drop AFTER UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.drop()",
+    )
+    assert [row.columns for row in changes.revert().altered] == [("a",)]
+
+
 def test_trigger_that_raises_is_a_conflict_that_names_the_row(rig, table):
     changes = rig.changes("UPDATE revert.t SET a = 'A'")
     rig.run(
