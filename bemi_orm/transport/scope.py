@@ -113,15 +113,14 @@ class context:  # noqa: N801 - used as a statement, as are contextlib's own
         if _running.get() is self._merged:
             _running.set(self._before)
 
-    def _inner_scope(self) -> Scope:
-        running = _running.get()
+    def _inner_scope(self, running: Scope | None) -> Scope:
         if running is None:
-            return Scope(self._data, owner=self)
+            return Scope(self._data, None, None, self)
         return Scope({**running.data, **self._data}, running.source, running, self)
 
     def __enter__(self) -> context:
-        self._undo_plain_call()
-        _running.set(self._inner_scope())
+        running = _running.get()  # as in `_undo_plain_call`, at once
+        _running.set(self._inner_scope(self._before if running is self._merged else running))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -156,10 +155,10 @@ class context:  # noqa: N801 - used as a statement, as are contextlib's own
                 return await function(*args, **kwargs)
 
         def run_generator(*args: Any, **kwargs: Any) -> Any:
-            return (yield from drive(function(*args, **kwargs), self._inner_scope()))
+            return (yield from drive(function(*args, **kwargs), self._inner_scope(_running.get())))
 
         def run_async_generator(*args: Any, **kwargs: Any) -> Any:
-            return drive_async(function(*args, **kwargs), self._inner_scope())
+            return drive_async(function(*args, **kwargs), self._inner_scope(_running.get()))
 
         if inspect.isasyncgenfunction(function):
             return run_async_generator

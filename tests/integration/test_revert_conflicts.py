@@ -510,9 +510,9 @@ def test_trigger_that_keeps_the_row_is_a_conflict(rig, table):
 def test_what_a_trigger_makes_of_a_row_is_told_by_the_result(rig, table, statement):
     changes = rig.changes(statement)
     rig.run(
-        "CREATE FUNCTION revert.alter() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE FUNCTION revert.add() RETURNS trigger LANGUAGE plpgsql AS "
         "'BEGIN NEW.a := NEW.a || ''!''; RETURN NEW; END'",
-        "CREATE TRIGGER alter BEFORE INSERT OR UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.alter()",
+        "CREATE TRIGGER add BEFORE INSERT OR UPDATE ON revert.t FOR EACH ROW EXECUTE FUNCTION revert.add()",
     )
     result = changes.revert()
     assert rig.table(table) == ["(1,a!,b)"]
