@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
-from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError
@@ -40,7 +39,7 @@ _OF_THE_JOURNEY: Final = ("search_path", "bemi_orm.")
 _SETTINGS: Final = frozenset({"SEARCH_PATH", "SCHEMA", "BEMI_ORM"})
 
 
-_holders: WeakKeyDictionary[BaseDatabaseWrapper, Journey] = WeakKeyDictionary()
+_holders: dict[BaseDatabaseWrapper, Journey] = {}
 
 
 def install_guard(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
@@ -75,7 +74,10 @@ def mend_held(connection: BaseDatabaseWrapper) -> None:
 
 def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Run the statement if it is answered from the time that its caller is in; else raise."""
-    journey, holder = running_journey.get(), _holders.get(context["connection"])
+    journey = running_journey.get()
+    if journey is None and not _holders:  # as it nearly always is
+        return execute(sql, params, many, context)
+    holder = _holders.get(context["connection"])
     if journey is None and holder is None:
         return execute(sql, params, many, context)
     text = statement_text(sql, context["cursor"].cursor) or ""

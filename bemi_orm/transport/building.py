@@ -6,7 +6,7 @@ context function on a connection in a transaction is put behind a savepoint; wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -20,9 +20,13 @@ Savepoints = dict[BaseDatabaseWrapper, Any]
 _savepoints: ContextVar[Savepoints | None] = ContextVar("bemi_orm_building", default=None)
 
 
+savepoints_of_building: Final[Callable[[], Savepoints | None]] = _savepoints.get
+"""Gives the savepoints set for the context that is being built now, None if there is no such."""
+
+
 def is_building() -> bool:
     """Tell whether a context is being built, so that what is written meanwhile carries none."""
-    return _savepoints.get() is not None
+    return savepoints_of_building() is not None
 
 
 @contextmanager

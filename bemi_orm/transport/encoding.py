@@ -65,9 +65,11 @@ def encode(context: Mapping[str, Any], max_bytes: int) -> str:
     """
     try:
         text = _encode_plain(context)
-        if text is not None and len(text) <= max_bytes and not _is_special(text):
+        if text is None:
+            text = _to_json(context)
+        elif len(text) <= max_bytes and not _is_special(text):
             return text
-        text = _escape(text or _to_json(context))
+        text = _escape(text)
     except Exception:  # the values that are to blame are looked for one by one
         return _encode_each(context, max_bytes)
     if len(text) > max_bytes or _is_unstorable(text) or text.count("[") + text.count("{") > MAX_DEPTH:

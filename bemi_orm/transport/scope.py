@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 
@@ -51,9 +51,8 @@ class Scope:
 _running: ContextVar[Scope | None] = ContextVar("bemi_orm_scope", default=None)
 
 
-def running_scope() -> Scope | None:
-    """Give the scope of the code that runs now, None outside of any."""
-    return _running.get()
+running_scope: Final[Callable[[], Scope | None]] = _running.get
+"""Gives the scope of the code that runs now, None outside of any."""
 
 
 def is_explained_by(*keys: str) -> bool:

@@ -19,7 +19,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
-from bemi_orm.transport.building import is_building, protect
+from bemi_orm.transport.building import protect, savepoints_of_building
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
 from bemi_orm.transport.emission import NO_OTHER_CONTEXT, emit, literal, without_message
 from bemi_orm.transport.message import build_message
@@ -85,7 +85,7 @@ class ContextSender:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
         scope = running_scope()
         plan = None
-        if is_building():
+        if savepoints_of_building() is not None:
             protect(context["connection"])
         elif scope is not None or self._sent_in is not None:
             plan = self._plan(scope, sql, params, context["connection"], context["cursor"].cursor)
@@ -119,7 +119,7 @@ class ContextSender:
                 prepared = cast(Prepared, prepare(prepared.sql, self._server_version))
             message = build_message(scope, prepared.end)
             is_parameter = self._should_bind_message(prepared, params, connection)
-            self.note_sent(connection)
+            self._sent_in = _transaction_of(connection)
         except Exception as error:
             count_error(MESSAGE_FAILED, error)
             return None
@@ -128,17 +128,20 @@ class ContextSender:
     def _is_due(
         self, scope: Scope | None, write: Write, connection: BaseDatabaseWrapper, cursor: Any
     ) -> bool:
-        if connection.needs_rollback or drivers.is_named(cursor) or not self._may_write(connection):
-            return False  # the statement fails by itself, with its own error, or is a read
+        # Else the statement fails by itself, with its own error; or is a read, of a server-side cursor.
+        if connection.needs_rollback or getattr(cursor, "name", None) is not None:
+            return False
+        if not (self._server_version or self._find_version(connection)):
+            return False
         if scope is None and self._sent_in is not _transaction_of(connection):
             self._sent_in = None  # nothing to inherit from: no message is as good as an empty one
             return False
         return not write.may_commit or drivers.is_in_transaction(connection)
 
-    def _may_write(self, connection: BaseDatabaseWrapper) -> bool:
-        if not self._server_version and not drivers.is_on_standby(connection):
+    def _find_version(self, connection: BaseDatabaseWrapper) -> int:
+        if not drivers.is_on_standby(connection):
             self._server_version = drivers.server_version(connection)
-        return self._server_version > 0
+        return self._server_version
 
     def _should_bind_message(self, prepared: Prepared, params: Any, connection: BaseDatabaseWrapper) -> bool:
         """Tell whether the message had better be the first parameter of the statement.
@@ -167,21 +170,22 @@ def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
     (sql, write, _, version, start, _, text), message, is_parameter = plan
+    cursor = context["cursor"].cursor
     if is_parameter:
-        params = (drivers.MessageParameter(message), *params)
+        params = (drivers.message_parameter(message, cursor), *params)
     else:
         text = f"{NO_OTHER_CONTEXT}{sql[:start]}{emit(literal(message), version)}{sql[start:]}"
     try:
         result = execute(text, params, many, context)
     except DatabaseError as error:
-        emission = Insertion(_GUARD.length + start, len(emit(literal(message), version)))
-        point_into_statement(error, _GUARD, emission)
+        sent = drivers.parameter_literal(message, cursor) if is_parameter else literal(message)
+        point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(emit(sent, version))))
         raise
     except ValueError as error:
         if start == 0:
             renumber_format_error(error, len(text) - len(sql))
         raise
-    drivers.drop_message_result(context["cursor"].cursor, 0 if write.may_lead else write.before)
+    drivers.drop_message_result(cursor, 0 if write.may_lead else write.before)
     return result
 
 
