@@ -30,6 +30,8 @@ from bemi_orm.transport.statements import Write
 
 _GUARD: Final = Insertion(0, len(NO_OTHER_CONTEXT))
 
+_SEQUENCES: Final = (list, tuple)
+
 Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 Plan: TypeAlias = tuple[Prepared, str, bool]
 """What to send with a statement: how, the message as JSON, and whether that is a parameter."""
@@ -150,7 +152,7 @@ class ContextSender:
         would make each a new one. Only where the parameters are surely as many as the placeholders, as the
         driver's error names their numbers; and where no wrapper but our own sees them.
         """
-        if not is_psycopg3 or prepared.start or not isinstance(params, list | tuple):
+        if not is_psycopg3 or prepared.start or not isinstance(params, _SEQUENCES):
             return False
         if prepared.placeholders != len(params):
             return False
