@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import select_template
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -21,6 +22,8 @@ from bemi_orm.admin.restoring import deleted_page, restore_page
 from bemi_orm.admin.reverting import revert_page
 from bemi_orm.admin.subjects import find_subject, may_view_subject
 from bemi_orm.admin.timeline import timeline_page
+from bemi_orm.exceptions import TimeTravelError
+from bemi_orm.history.realkeys import fields_of_key, require_key
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -58,7 +61,7 @@ class BemiHistoryAdminMixin(_Admin):
             "<path:object_id>/history/revert/": ("history_revert", self._page(revert_page)),
             "<path:object_id>/history/log/": ("history_log", self._log_view),
             "_deleted/<path:object_id>/": ("restore", self._page(restore_page)),
-            "_deleted/": ("deleted", lambda request: deleted_page(self, request)),
+            "_deleted/": ("deleted", self._deleted_view),
         }
         prefix = f"{self.opts.app_label}_{self.opts.model_name}"
         own = [
@@ -86,8 +89,11 @@ class BemiHistoryAdminMixin(_Admin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the timeline of an object, in place of Django's page of the admin's log."""
-        visit = self._visit(request, object_id)
+        reason = self._reason_for_none(request)
+        visit = None if reason else self._visit(request, object_id)
         if visit is None:
+            if reason:
+                messages.warning(request, reason)
             return super().history_view(request, object_id, extra_context)
         return timeline_page(visit, extra_context or {})
 
@@ -107,8 +113,32 @@ class BemiHistoryAdminMixin(_Admin):
         """Show Django's own page."""
         return super().history_view(request, object_id)
 
+    def _deleted_view(self, request: HttpRequest) -> HttpResponse:
+        return self._refused(request) or deleted_page(self, request)
+
+    def _refused(self, request: HttpRequest) -> HttpResponse | None:
+        reason = self._reason_for_none(request)
+        if not reason:
+            return None
+        messages.error(request, reason)
+        return HttpResponseRedirect(admin_url(self, "changelist"))
+
+    def _reason_for_none(self, request: HttpRequest) -> str:
+        """Say why objects have no history, to one who may see them; empty where they have."""
+        try:
+            for model in (self.model, *self.opts.get_parent_list()):
+                if key := require_key(model):
+                    fields_of_key(model, key)
+        except TimeTravelError as error:
+            if not self.has_view_or_change_permission(request):
+                raise PermissionDenied from None
+            return str(error)
+        return ""
+
     def _page(self, page: Page) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if refused := self._refused(request):
+                return refused
             visit = self._visit(request, object_id)
             if visit is None:
                 raise Http404

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connections
-from django.db.models import Model
+from django.db.models import Field, Model
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
@@ -50,11 +50,15 @@ class RealKey(NamedTuple):
     is_integer: bool
 
 
-def require_key(model: type[Model]) -> None:
-    """Raise TimeTravelError where the model's table in the source has no primary key."""
-    key = _ask(model, settings.SOURCE_DATABASE)
+def require_key(model: type[Model]) -> RealKey | None:
+    """Give the key of the model's table in the source, None for no table.
+
+    Raises TimeTravelError where the table has no primary key.
+    """
+    key = real_key(model, settings.SOURCE_DATABASE)
     if key is not None and not key.columns:
         raise TimeTravelError(without_key(model._meta.db_table))
+    return key
 
 
 def without_key(table: str) -> str:
@@ -94,6 +98,15 @@ def confirmed(key: RowKey, instance: Model, model: type[Model], real: RealKey | 
     names = tuple(str(field.column) for field in model._meta.pk_fields)
     if real is None or (real.columns == names and real.is_integer == (key.number is not None)):
         return key
+    found = key_of_values([stored_value(field, instance) for field in fields_of_key(model, real)])
+    return found and RowKey(found.text, int(found.text) if real.is_integer else None)
+
+
+def fields_of_key(model: type[Model], real: RealKey) -> list[Field[Any, Any]]:
+    """Give the model's fields that are the key of its table.
+
+    Raises TimeTravelError for a table without a key, or with one that the model does not have.
+    """
     own = model._meta.concrete_model or model  # a proxy has no fields, and those of parents are elsewhere
     fields = {str(field.column): field for field in own._meta.local_concrete_fields}
     if not real.columns:
@@ -104,8 +117,7 @@ def confirmed(key: RowKey, instance: Model, model: type[Model], real: RealKey | 
             f"{model._meta.label} has no field for {', '.join(missing)}, so the changes of one row cannot be "
             "told. Add the field."
         )
-    found = key_of_values([stored_value(fields[column], instance) for column in real.columns])
-    return found and RowKey(found.text, int(found.text) if real.is_integer else None)
+    return [fields[column] for column in real.columns]
 
 
 def _ask(model: type[Model], alias: str) -> RealKey | None:

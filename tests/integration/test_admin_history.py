@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bemi_orm import Change
 from bemi_orm.access import Access
+from bemi_orm.history import realkeys
 from tests.integration.history_site import address, staff
 from tests.integration.rows import next_transaction, row_image, store
 from tests.todos.models import Document, SpecialDocument, Tag, Todo, TodoList
@@ -342,3 +343,26 @@ def test_restore_asks_for_all_of_its_permissions(client, todo, permissions, stat
     if status == 403:
         assert client.post(address("todos_todo_restore", key)).status_code == status
     assert not Todo.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("", "no primary key"), ("ADD PRIMARY KEY (place)", "Todo has no field for place")],
+)
+def test_objects_that_nothing_tells_apart_have_no_history_and_a_reason(
+    client, boss, todo, monkeypatch, key, reason
+):
+    monkeypatch.setattr(realkeys, "_answers", {})
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE todos_todo DROP CONSTRAINT todos_todo_pkey CASCADE")
+        if key:
+            cursor.execute(f"ALTER TABLE todos_todo ADD place serial, {key}")
+    assert reason in page(client, "todos_todo_history", todo.pk)
+    for name, keys in {"history_compare": [todo.pk], "history_revert": [todo.pk], "deleted": []}.items():
+        response = client.get(address(f"todos_todo_{name}", *keys), follow=True)
+        assert response.redirect_chain == [(address("todos_todo_changelist"), 302)]
+        assert reason in response.content.decode()
+    client.force_login(staff())
+    assert client.get(address("todos_todo_history", todo.pk)).status_code == 403
+    assert client.get(address("todos_todo_deleted")).status_code == 403
