@@ -62,6 +62,7 @@ def test_form_costs_the_same_for_every_number_of_rows_in_an_inline(trail, boss, 
         Todo.objects.bulk_create(Todo(task="x", list=todo_list) for _ in range(count))
     trail.drain()
     last, costs = Change.objects.latest("id").pk, []
+    look(client, "todolist", lists[0].pk, last)  # the keys of the tables are asked once
     for todo_list in lists:
         with CaptureQueriesContext(connection) as queries:
             look(client, "todolist", todo_list.pk, last)
@@ -160,6 +161,7 @@ def test_deleted_list_pages_and_its_cost_does_not_grow(trail, boss, client):
     TodoList.objects.all().delete()
     trail.drain()
     pages, found, costs = [""], [], []
+    client.get(address("todos_todolist_deleted"))  # the key of the table is asked once
     for place in pages:
         with CaptureQueriesContext(connection) as queries:
             response = client.get(address("todos_todolist_deleted", p=place))
