@@ -37,8 +37,9 @@ class Holder:
 class IsOfRow(Expression):
     """Whether a change is of the row that holds a key now, to be used in filter().
 
-    The moves are looked up when the query runs: one query more, and three for each move of the row. To build
-    a queryset asks nothing, and an asynchronous one looks them up where it runs.
+    The moves are looked up when the query runs: one query more, three for each move of the row, and one for
+    the key of the table where that is not known (`bemi_orm.history.realkeys`). To build a queryset asks
+    nothing, and an asynchronous one looks them up where it runs.
     holder: who has the key by its model, which may not be the one that the table has. Without it, the key is
         that of the table.
     """

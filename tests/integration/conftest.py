@@ -2,6 +2,7 @@
 
 import pytest
 
+from bemi_orm.history import realkeys
 from tests.integration.context_log import ContextLog
 from tests.integration.travels import Trail
 
@@ -13,6 +14,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER SEQUENCE auth_user_id_seq RESTART WITH 5000001")
+
+
+@pytest.fixture(autouse=True)
+def _keys_are_not_known(monkeypatch):
+    """Let each test ask for the keys of tables anew, as others may have altered these tables."""
+    monkeypatch.setattr(realkeys, "_answers", {})
 
 
 @pytest.fixture

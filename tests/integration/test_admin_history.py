@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 
 from bemi_orm import Change
 from bemi_orm.access import Access
-from bemi_orm.history import realkeys
 from tests.integration.history_site import address, staff
 from tests.integration.rows import next_transaction, row_image, store
 from tests.todos.models import Document, SpecialDocument, Tag, Todo, TodoList
@@ -349,10 +348,7 @@ def test_restore_asks_for_all_of_its_permissions(client, todo, permissions, stat
     ("key", "reason"),
     [("", "no primary key"), ("ADD PRIMARY KEY (place)", "Todo has no field for place")],
 )
-def test_objects_that_nothing_tells_apart_have_no_history_and_a_reason(
-    client, boss, todo, monkeypatch, key, reason
-):
-    monkeypatch.setattr(realkeys, "_answers", {})
+def test_objects_that_nothing_tells_apart_have_no_history_and_a_reason(client, boss, todo, key, reason):
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE todos_todo DROP CONSTRAINT todos_todo_pkey CASCADE")
