@@ -4,8 +4,8 @@
 
 Two databases of one server: one as Django makes it, and one with REPLICA IDENTITY FULL and a new context
 around each write. Short blocks of writes go to one or the other by chance, so that both see the same
-machine. Given are the medians of the time of one write, and their ratio; a mixed one is a transaction of six
-statements, a bulk one has 400 rows. BEMI_TEST_DRIVER=psycopg2 chooses the driver.
+machine. Given are the medians of the time of one write, and their ratio; a mixed one is a transaction of
+seven writes, a bulk one has 400 rows. BEMI_TEST_DRIVER=psycopg2 chooses the driver.
 """
 
 from __future__ import annotations
