@@ -89,13 +89,11 @@ class BemiHistoryAdminMixin(_Admin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the timeline of an object, in place of Django's page of the admin's log."""
-        reason = self._reason_for_none(request)
-        visit = None if reason else self._visit(request, object_id)
-        if visit is None:
-            if reason:
-                messages.warning(request, reason)
-            return super().history_view(request, object_id, extra_context)
-        return timeline_page(visit, extra_context or {})
+        if reason := self._reason_for_none(request):
+            messages.warning(request, reason)
+        elif visit := self._visit(request, object_id):
+            return timeline_page(visit, extra_context or {})
+        return super().history_view(request, object_id, extra_context)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -63,7 +63,7 @@ def examine(rows: Rows, tables: Tables, steps: list[Step], *, exact: bool, overw
     """
     result = Examination([])
     by_row = {_row_id(s.table, s.identity): s for s in steps if s.effect is not Effect.INSERT}
-    for drafted, found_row in _read(rows, tables, steps):
+    for drafted, found_row in read_live(rows, tables, steps):
         step = _without_lost_references(drafted, found_row) if drafted.returned else drafted
         if drafted.returned and not step.columns:
             continue
@@ -92,7 +92,8 @@ def row_key_text(identity: Image) -> str | None:
     return key_text([postgres_text(value) for value in identity.values()])
 
 
-def _read(rows: Rows, tables: Tables, steps: list[Step]) -> Iterator[tuple[Step, LiveRow]]:
+def read_live(rows: Rows, tables: Tables, steps: list[Step]) -> Iterator[tuple[Step, LiveRow]]:
+    """Give each step with its live row; one query a table and kind of step."""
     answers: dict[int, LiveRow] = {}
     groups = defaultdict[TableName, list[tuple[int, Step]]](list)
     for number, step in enumerate(steps):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bemi_orm.revert.examining import read_live
 from bemi_orm.revert.folding import differing
 from bemi_orm.revert.rows import Rows
 from bemi_orm.revert.steps import Effect, Image, Reference, Step, TableName
@@ -30,18 +30,16 @@ class AlteredRow:
 def find_altered(
     rows: Rows, tables: Tables, steps: Sequence[Step], moved: Mapping[Reference, Image]
 ) -> Iterator[AlteredRow]:
-    """Compare the rows that steps wrote with what they wrote; one query a table and kind of step.
+    """Compare the rows that steps wrote with what they wrote.
 
     steps: one for each row. moved: the keys that rows have since.
     """
-    written = defaultdict[TableName, list[tuple[int, Step]]](list)
-    for number, step in enumerate(steps):
-        if step.effect is not Effect.DELETE:
-            identity = moved.get(step.reference, step.identity)
-            written[step.table].append((number, replace(step, identity=identity)))
-    for name, group in written.items():
-        for number, live in rows.read(tables[name], group):
-            step = steps[number]
-            columns = step.touched if live.row is None else differing(live.target, live.row) & step.touched
-            if columns:
-                yield AlteredRow(name, step.key, tuple(sorted(columns)))
+    written = [
+        replace(step, identity=moved.get(step.reference, step.identity))
+        for step in steps
+        if step.effect is not Effect.DELETE
+    ]
+    for step, live in read_live(rows, tables, written):
+        columns = step.touched if live.row is None else differing(live.target, live.row) & step.touched
+        if columns:
+            yield AlteredRow(step.table, step.key, tuple(sorted(columns)))
