@@ -27,10 +27,8 @@ class BemiConfig(AppConfig):
         from bemi_orm import accesschecks, checks  # noqa: F401  they register themselves
         from bemi_orm.timetravel.guard import install_guard
         from bemi_orm.transport.outside import install_outside_requests
-        from bemi_orm.transport.wrapper import install_on_connection
 
-        connection_created.connect(install_on_connection, dispatch_uid="bemi_orm")
-        connection_created.connect(install_guard, dispatch_uid="bemi_orm.timetravel")
+        connection_created.connect(install_guard, dispatch_uid="bemi_orm")
         post_migrate.connect(publish_new_tables, sender=self, dispatch_uid="bemi_orm")
         install_outside_requests()
 

@@ -64,13 +64,20 @@ def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
     return params is None and cursor.connection.prepare_threshold is None
 
 
-def message_parameter(message: str, cursor: Any) -> str:
-    """Give a message as a parameter for psycopg 3: a string like others, where their dumper is the usual one.
+def bind_message(message: str, params: Any, placeholders: int, cursor: Any) -> tuple[Any, ...] | None:
+    """Give the parameters with a message before them, None if it had better be part of the statement's text.
 
-    A statement mostly has others, and a dumper for one more type costs twice as much as all the encoding.
+    psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text would
+    make each a new one. Only where the parameters are surely as many as the placeholders, as the driver's
+    error names their numbers.
+
+    The message is a string like others where their dumper is the usual one: a statement mostly has others,
+    and a dumper for one more type costs twice as much as all the encoding.
     """
+    if not is_psycopg3 or not isinstance(params, list | tuple) or len(params) != placeholders:
+        return None
     is_usual = cursor.adapters.get_dumper(str, _TEXT) is _PLAIN_DUMPER
-    return message if is_usual else MessageParameter(message)
+    return (message if is_usual else MessageParameter(message), *params)
 
 
 def parameter_literal(message: str, cursor: Any) -> str:

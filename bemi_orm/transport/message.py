@@ -6,6 +6,7 @@ touching that one's parameters.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +20,7 @@ from django.dispatch import receiver
 from bemi_orm.conf import Settings, settings
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport.counters import MESSAGE_FAILED, count, count_error
-from bemi_orm.transport.encoding import encode, encode_text
+from bemi_orm.transport.encoding import encode, encode_plain, encode_text
 from bemi_orm.transport.request import ERROR_KEY
 from bemi_orm.transport.scope import Scope
 
@@ -45,8 +46,12 @@ def build_message(scope: Scope | None, end: str = "}") -> str:
 
     end: as `end_of_message` gives it for the statement that follows.
     """
+    text = "{}"
     try:
-        text = _context_text(scope, _limits().context_max_bytes) if scope else "{}"
+        if scope is not None:
+            context = scope.resolve()
+            kept = scope.kept  # once: threads may share the scope
+            text = kept[1] if kept and _is_same(kept[0], context) else _encode(scope, context)
     except Exception as error:
         count_error(MESSAGE_FAILED, error)
         text = encode({ERROR_KEY: type(error).__name__}, _limits().context_max_bytes)
@@ -88,25 +93,27 @@ def _forget_limits(**kwargs: object) -> None:
     _limits.cache_clear()
 
 
-def _context_text(scope: Scope, max_bytes: int) -> str:
-    """Encode the scope's context, once for all writes that find the same plain values in it."""
-    context = scope.resolve()
-    kept = scope.kept  # once: threads may share the scope
-    if kept and _is_same(kept[0], context):
-        return kept[1]
-    text = encode(_without_sql_key(context) if SQL_KEY in context else context, max_bytes)
-    if _UNCHANGING.issuperset(map(type, context.values())) and _MARK not in text:
-        scope.kept = context, text
+def _encode(scope: Scope, context: Mapping[str, Any]) -> str:
+    """Encode a context, and keep it for all writes that find the same plain values in the scope."""
+    sent = _without_sql_key(context) if SQL_KEY in context else context
+    text = encode_plain(sent, _limits().context_max_bytes)
+    if text is None:
+        text = encode(sent, _limits().context_max_bytes)
+        if _MARK in text or not _UNCHANGING.issuperset(map(type, context.values())):
+            return text
+    scope.kept = context, text
     return text
 
 
-def _without_sql_key(context: dict[str, Any]) -> dict[str, Any]:
+def _without_sql_key(context: Mapping[str, Any]) -> dict[str, Any]:
     name = USER_SQL_KEY
     while name in context:
         name = f"_{name}"
     return {name if key == SQL_KEY else key: value for key, value in context.items()}
 
 
-def _is_same(context: dict[str, Any], other: dict[str, Any]) -> bool:
+def _is_same(context: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Compare by identity, as True is 1 and 1.0 to Python."""
-    return list(context) == list(other) and all(map(is_, context.values(), other.values()))
+    return context is other or (
+        list(context) == list(other) and all(map(is_, context.values(), other.values()))
+    )

@@ -18,8 +18,9 @@ class Prepared(NamedTuple):
 
     sql: the text. write: the first statement of it that writes. end: of the message, with the text in it.
     server_version: as libpq numbers it. start: where in the text the message goes.
-    placeholders: how many `%s` there are, if every `%` is one; else -1.
-    with_parameter: what is sent where the message is the first parameter, which needs `start` to be 0.
+    placeholders: how many `%s` there are, if every `%` is one and the message may be one more before them;
+        else -1.
+    with_parameter: what is sent where the message is the first parameter.
     """
 
     sql: str
@@ -47,7 +48,7 @@ def _prepare(sql: str, server_version: int) -> Prepared | None:
         end_of_message(sql),
         server_version,
         start=0 if write.may_lead else write.position,
-        placeholders=count if count == sql.count("%") else -1,
+        placeholders=count if write.may_lead and count == sql.count("%") else -1,
         with_parameter=f"{NO_OTHER_CONTEXT}{emit(PARAMETER, server_version)}{sql}",
     )
 

@@ -20,6 +20,9 @@ CORRELATION_ID_KEY: Final = "correlation_id"
 
 _HEADERS: Final = ("X-Request-ID", "X-Correlation-ID")
 _PACKAGES: Final = ("opentelemetry.trace", "django_guid")
+_modules_without_packages = 0
+"""How many modules were loaded when none of the packages was: to look at the number is much quicker."""
+
 _PLAIN_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 
@@ -27,7 +30,12 @@ def tracing_ids() -> dict[str, str]:
     """Give `trace_id` and `span_id` of OpenTelemetry's running span, as W3C Trace Context spells them in hex
     digits, and `correlation_id` of django-guid; only those that exist now. Never raises.
     """
+    global _modules_without_packages  # noqa: PLW0603
+    loaded = len(sys.modules)  # before the look at them, as another thread may load one meanwhile
+    if loaded == _modules_without_packages:
+        return {}
     if sys.modules.keys().isdisjoint(_PACKAGES):
+        _modules_without_packages = loaded
         return {}
     try:
         return {**_span_ids(), **_guid()}

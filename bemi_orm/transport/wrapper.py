@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
@@ -26,25 +25,28 @@ from bemi_orm.transport.message import build_message
 from bemi_orm.transport.positions import Insertion, point_into_statement, renumber_format_error
 from bemi_orm.transport.prepared import Prepared, prepare
 from bemi_orm.transport.scope import Scope, running_scope
-from bemi_orm.transport.statements import Write
 
 _GUARD: Final = Insertion(0, len(NO_OTHER_CONTEXT))
 
-_SEQUENCES: Final = (list, tuple)
-
 Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
-Plan: TypeAlias = tuple[Prepared, str, bool]
-"""What to send with a statement: how, the message as JSON, and whether that is a parameter."""
+Plan: TypeAlias = tuple[Prepared, str]
+"""How a message is sent with a statement, and the message."""
 
 
-def install_on_connection(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
-    """Make a PostgreSQL connection send contexts, once; a receiver of `connection_created`."""
+def install_on_connection(
+    sender: object, connection: BaseDatabaseWrapper, kind: type[ContextSender] | None = None, **kwargs: object
+) -> None:
+    """Make a PostgreSQL connection send contexts, once; a receiver of `connection_created`.
+
+    kind: the class of the wrapper.
+    """
     if connection.vendor != "postgresql":
         return
     if sender := _sender_of(connection):
         sender.note_new_session()
         return
-    connection.execute_wrappers.insert(0, ContextSender())  # the end is popped by `execute_wrapper()`
+    wrapper = (kind or ContextSender)()
+    connection.execute_wrappers.insert(0, wrapper)  # the end is popped by `execute_wrapper()`
     _show_statements_without_message(connection)
 
 
@@ -75,30 +77,32 @@ def emit_context(using: str | None = None) -> None:
 class ContextSender:
     """The execute wrapper of one connection."""
 
-    __slots__ = ("_own_wrappers", "_sent_in", "_server_version")
+    __slots__ = ("_sent_in", "_server_version")
 
     def __init__(self) -> None:
         self._sent_in: object = None
-        # 0: not known yet, or a standby; what a primary is it stays, to the session's end
+        # 0: not known yet, or a standby, which refuses the statement by itself; a primary stays one, to the
+        # session's end
         self._server_version = 0
-        self._own_wrappers: list[Any] = []
 
-    def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    def send(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
         scope = running_scope()
         plan = None
         if savepoints_of_building() is not None:
             protect(context["connection"])
         elif scope is not None or self._sent_in is not None:
-            plan = self._plan(scope, sql, params, context["connection"], context["cursor"].cursor)
+            plan = self._plan(scope, sql, context["connection"], context["cursor"].cursor)
         if plan is None:
             return execute(sql, params, many, context)
         if drivers.can_share_round_trip(context["cursor"].cursor, params, many):
             return _execute_with_message(plan, execute, params, many, context)
-        prepared, message, _ = plan
+        prepared, message = plan
         with _transaction(context["connection"], context["cursor"].cursor):
             _send_alone(context["connection"], message)
             return _execute_after_message(prepared.sql, execute, params, many, context)
+
+    __call__ = send
 
     def note_new_session(self) -> None:
         """Forget what was true of the session before."""
@@ -109,59 +113,33 @@ class ContextSender:
         self._sent_in = _transaction_of(connection)
 
     def _plan(
-        self, scope: Scope | None, sql: Any, params: Any, connection: BaseDatabaseWrapper, cursor: Any
+        self, scope: Scope | None, sql: Any, connection: BaseDatabaseWrapper, cursor: Any
     ) -> Plan | None:
         """Decide what to send; whatever fails here leaves the statement as it is."""
         try:
             text = sql if isinstance(sql, str) else drivers.statement_text(sql, cursor)
-            prepared = None if text is None else prepare(text, self._server_version)
-            if prepared is None or not self._is_due(scope, prepared.write, connection, cursor):
+            version = self._server_version or self._find_version(connection)
+            prepared = prepare(text, version) if text and version else None
+            # A broken transaction refuses the statement, with its own error; a cursor with a name only reads.
+            if prepared is None or connection.needs_rollback or getattr(cursor, "name", None) is not None:
                 return None
-            if prepared.server_version != self._server_version:  # which was not known yet
-                prepared = cast(Prepared, prepare(prepared.sql, self._server_version))
+            transaction = _transaction_of(connection)
+            if scope is None and self._sent_in is not transaction:
+                self._sent_in = None  # nothing to inherit from: no message is as good as an empty one
+                return None
+            if prepared.write.may_commit and not drivers.is_in_transaction(connection):
+                return None
             message = build_message(scope, prepared.end)
-            is_parameter = self._should_bind_message(prepared, params, connection)
-            self._sent_in = _transaction_of(connection)
+            self._sent_in = transaction
+            return prepared, message
         except Exception as error:
             count_error(MESSAGE_FAILED, error)
             return None
-        return prepared, message, is_parameter
-
-    def _is_due(
-        self, scope: Scope | None, write: Write, connection: BaseDatabaseWrapper, cursor: Any
-    ) -> bool:
-        # Else the statement fails by itself, with its own error; or is a read, of a server-side cursor.
-        if connection.needs_rollback or getattr(cursor, "name", None) is not None:
-            return False
-        if not (self._server_version or self._find_version(connection)):
-            return False
-        if scope is None and self._sent_in is not _transaction_of(connection):
-            self._sent_in = None  # nothing to inherit from: no message is as good as an empty one
-            return False
-        return not write.may_commit or drivers.is_in_transaction(connection)
 
     def _find_version(self, connection: BaseDatabaseWrapper) -> int:
         if not drivers.is_on_standby(connection):
             self._server_version = drivers.server_version(connection)
         return self._server_version
-
-    def _should_bind_message(self, prepared: Prepared, params: Any, connection: BaseDatabaseWrapper) -> bool:
-        """Tell whether the message had better be the first parameter of the statement.
-
-        psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text
-        would make each a new one. Only where the parameters are surely as many as the placeholders, as the
-        driver's error names their numbers; and where no wrapper but our own sees them.
-        """
-        if not is_psycopg3 or prepared.start or not isinstance(params, _SEQUENCES):
-            return False
-        if prepared.placeholders != len(params):
-            return False
-        wrappers = connection.execute_wrappers
-        if wrappers != self._own_wrappers:
-            if not all(str(getattr(each, "__module__", "")).startswith("bemi_orm.") for each in wrappers):
-                return False
-            self._own_wrappers = list(wrappers)
-        return True
 
 
 def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
@@ -171,16 +149,17 @@ def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
 def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    (sql, write, _, version, start, _, text), message, is_parameter = plan
+    (sql, write, _, version, start, placeholders, text), message = plan
     cursor = context["cursor"].cursor
-    if is_parameter:
-        params = (drivers.message_parameter(message, cursor), *params)
-    else:
+    bound = None
+    if len(context["connection"].execute_wrappers) == 1:  # others would see one parameter more
+        bound = drivers.bind_message(message, params, placeholders, cursor)
+    if bound is None:
         text = f"{NO_OTHER_CONTEXT}{sql[:start]}{emit(literal(message), version)}{sql[start:]}"
     try:
-        result = execute(text, params, many, context)
+        result = execute(text, bound or params, many, context)
     except DatabaseError as error:
-        sent = drivers.parameter_literal(message, cursor) if is_parameter else literal(message)
+        sent = drivers.parameter_literal(message, cursor) if bound else literal(message)
         point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(emit(sent, version))))
         raise
     except ValueError as error:

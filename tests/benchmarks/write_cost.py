@@ -4,14 +4,14 @@
 
 Two databases of one server: one as Django makes it, and one with REPLICA IDENTITY FULL and a new context
 around each write. Short blocks of writes go to one or the other by chance, so that both see the same
-machine. Given are the medians of the time of one write, and their ratio; a mixed one is a transaction of
-seven writes, a bulk one has 400 rows. BEMI_TEST_DRIVER=psycopg2 chooses the driver.
+machine; the garbage collector runs as in a server. Given are the medians of the time of one write, and their
+ratio; a mixed one is a transaction of seven writes, a bulk one has 400 rows. BEMI_TEST_DRIVER=psycopg2 chooses
+the driver.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import random
 import statistics
@@ -85,7 +85,6 @@ def measure(write: Write, runs: int) -> tuple[float, float]:
     taken: dict[str, list[float]] = {PLAIN: [], TRACKED: []}
     for _ in range(runs // BLOCK):
         for alias in random.sample(sorted(taken), 2):
-            gc.collect()  # which would otherwise happen to one of both more often
             for _ in range(BLOCK):
                 start = time.perf_counter()
                 with context(**CONTEXT) if alias == TRACKED else nullcontext():
@@ -114,7 +113,6 @@ def main() -> None:
     parser.add_argument("--pg-bin", type=Path)
     parser.add_argument("--no-fsync", action="store_true", help="leave out the disk: what our code costs")
     options = parser.parse_args()
-    gc.disable()
     with EmbeddedPostgres(options.pg_bin, {"fsync": "off" if options.no_fsync else "on"}) as server:
         server.create_database("bemi")
         server.create_database("bemi_other")
