@@ -28,6 +28,8 @@ if is_psycopg3:
 else:
     CLIENT_BINDING_CURSORS = ()
 
+_SEQUENCES: Final = (list, tuple)
+
 IDLE_STATUS: Final = 0  # PQTRANS_IDLE, the same number in both drivers
 
 
@@ -51,12 +53,10 @@ def is_in_pipeline(cursor: Any) -> bool:
 def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
     """Tell whether the driver sends a text of two statements as it is.
 
-    psycopg 3 does so only in the simple query protocol: with client-side binding, or without parameters and
-    preparing, and outside of pipelines. Its `executemany` would return a result per statement. psycopg2
-    always does.
+    psycopg2 always does; psycopg 3, which this is for, only in the simple query protocol: with client-side
+    binding, or without parameters and preparing, and outside of pipelines. Its `executemany` would return a
+    result per statement.
     """
-    if not is_psycopg3:
-        return True
     if many or cursor.connection.pgconn.pipeline_status:
         return False
     if isinstance(cursor, CLIENT_BINDING_CURSORS):
@@ -74,7 +74,7 @@ def bind_message(message: str, params: Any, placeholders: int, cursor: Any) -> t
     The message is a string like others where their dumper is the usual one: a statement mostly has others,
     and a dumper for one more type costs twice as much as all the encoding.
     """
-    if not is_psycopg3 or not isinstance(params, list | tuple) or len(params) != placeholders:
+    if not isinstance(params, _SEQUENCES) or len(params) != placeholders:
         return None
     is_usual = cursor.adapters.get_dumper(str, _TEXT) is _PLAIN_DUMPER
     return (message if is_usual else MessageParameter(message), *params)

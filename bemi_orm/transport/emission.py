@@ -31,13 +31,23 @@ def emit(message: str, server_version: int) -> str:
     return f"{_START}{message}{flush}{_END}"
 
 
+def around_literal(server_version: int) -> tuple[str, str]:
+    """Give what `emit` puts before and behind a message that is a literal, and has been through `escape`."""
+    before, _, after = emit(literal("{}"), server_version).partition("{}")
+    return before, after
+
+
 def literal(message: str) -> str:
     r"""Give a message, which holds no quote, as SQL.
 
     In `E'...'` a backslash is doubled whatever `standard_conforming_strings` says.
     """
-    doubled = message.replace("\\", r"\\")
-    return f"E'{doubled}'"
+    return f"E'{escape(message)}'"
+
+
+def escape(part: str) -> str:
+    """Give a part of a message as it stands within its literal."""
+    return part.replace("\\", r"\\")
 
 
 def without_message(sql: str) -> str:

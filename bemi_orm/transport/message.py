@@ -46,16 +46,26 @@ def build_message(scope: Scope | None, end: str = "}") -> str:
 
     end: as `end_of_message` gives it for the statement that follows.
     """
-    text = "{}"
+    return join(context_text(scope), end)
+
+
+def context_text(scope: Scope | None) -> str:
+    """Give the scope's context as a JSON object, of which the rest of a message may be part; never raises."""
+    if scope is None:
+        return "{}"
     try:
-        if scope is not None:
-            context = scope.resolve()
-            kept = scope.kept  # once: threads may share the scope
-            text = kept[1] if kept and _is_same(kept[0], context) else _encode(scope, context)
+        context = scope.resolve()
+        kept = scope.kept  # once: threads may share the scope
+        return kept[1] if kept and _is_same(kept[0], context) else _encode(scope, context)
     except Exception as error:
         count_error(MESSAGE_FAILED, error)
-        text = encode({ERROR_KEY: type(error).__name__}, _limits().context_max_bytes)
-    return f"{text[:-1]}{'' if text == '{}' or end == '}' else ','}{end}"
+        return encode({ERROR_KEY: type(error).__name__}, _limits().context_max_bytes)
+
+
+def join(context: str, end: str) -> str:
+    """Give a JSON object with one more member, or none, before its end; `end` may go on behind it."""
+    comma = "," if end[0] == '"' and context != "{}" else ""
+    return f"{context[:-1]}{comma}{end}"
 
 
 def end_of_message(sql: str) -> str:

@@ -6,56 +6,69 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from django.core.signals import setting_changed
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.dispatch import receiver
 
-from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, emit
-from bemi_orm.transport.message import end_of_message
-from bemi_orm.transport.statements import CACHE_SIZE, MAX_CACHED_LENGTH, Write, find_write
+from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, around_literal, emit, escape
+from bemi_orm.transport.message import end_of_message, join
+from bemi_orm.transport.statements import CACHE_SIZE, Write, find_write
 
 
 class Prepared(NamedTuple):
     """How a message is sent with a statement that writes.
 
     sql: the text. write: the first statement of it that writes. end: of the message, with the text in it.
-    server_version: as libpq numbers it. start: where in the text the message goes.
-    placeholders: how many `%s` there are, if every `%` is one and the message may be one more before them;
-        else -1.
+    start: where in the text the message goes.
+    before, after: what is sent before and behind a context that is part of the text.
+    placeholders: how many `%s` there are, if every `%` is one and the message may be one more before them, which
+        only psycopg 3 is for; else -1.
     with_parameter: what is sent where the message is the first parameter.
     """
 
     sql: str
     write: Write
     end: str
-    server_version: int
     start: int
+    before: str
+    after: str
     placeholders: int
     with_parameter: str
 
+    def message(self, context: str) -> str:
+        """Give the message as JSON. context: as `context_text` gives it."""
+        return join(context, self.end)
+
+    def with_literal(self, context: str) -> str:
+        """Give what is sent where the message is part of the text."""
+        return f"{self.before}{join(escape(context), self.after)}"
+
 
 def prepare(sql: str, server_version: int) -> Prepared | None:
-    """Give what is known of a text, None if it does not write."""
-    return (_prepare_cached if len(sql) <= MAX_CACHED_LENGTH else _prepare)(sql, server_version)
-
-
-def _prepare(sql: str, server_version: int) -> Prepared | None:
+    """Give what is known of a text, None if it does not write. server_version: as libpq numbers it."""
     write = find_write(sql)
     if write is None:
         return None
-    count = sql.count("%s")
+    start, end = (0 if write.may_lead else write.position), end_of_message(sql)
+    opening, closing = around_literal(server_version)
+    can_be_parameter = is_psycopg3 and write.may_lead and sql.count("%s") == sql.count("%")
     return Prepared(
         sql,
         write,
-        end_of_message(sql),
-        server_version,
-        start=0 if write.may_lead else write.position,
-        placeholders=count if write.may_lead and count == sql.count("%") else -1,
-        with_parameter=f"{NO_OTHER_CONTEXT}{emit(PARAMETER, server_version)}{sql}",
+        end,
+        start,
+        before=f"{NO_OTHER_CONTEXT}{sql[:start]}{opening}",
+        after=f"{escape(end)}{closing}{sql[start:]}",
+        placeholders=sql.count("%s") if can_be_parameter else -1,
+        with_parameter=f"{NO_OTHER_CONTEXT}{emit(PARAMETER, server_version)}{sql}"
+        if can_be_parameter
+        else "",
     )
 
 
-_prepare_cached: Final = lru_cache(maxsize=CACHE_SIZE)(_prepare)
+prepare_again: Final = lru_cache(maxsize=CACHE_SIZE)(prepare)
+"""The same for a text of at most `MAX_CACHED_LENGTH` characters, which is remembered."""
 
 
 @receiver(setting_changed)
 def _forget(**kwargs: object) -> None:
-    _prepare_cached.cache_clear()
+    prepare_again.cache_clear()

@@ -15,22 +15,24 @@ from typing import Any, Final, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
 from bemi_orm.transport.building import protect, savepoints_of_building
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
 from bemi_orm.transport.emission import NO_OTHER_CONTEXT, emit, literal, without_message
-from bemi_orm.transport.message import build_message
+from bemi_orm.transport.message import build_message, context_text
 from bemi_orm.transport.positions import Insertion, point_into_statement, renumber_format_error
-from bemi_orm.transport.prepared import Prepared, prepare
+from bemi_orm.transport.prepared import Prepared, prepare, prepare_again
 from bemi_orm.transport.scope import Scope, running_scope
+from bemi_orm.transport.statements import MAX_CACHED_LENGTH
 
 _GUARD: Final = Insertion(0, len(NO_OTHER_CONTEXT))
 
 Execute: TypeAlias = Callable[[Any, Any, bool, dict[str, Any]], Any]
 Plan: TypeAlias = tuple[Prepared, str]
-"""How a message is sent with a statement, and the message."""
+"""How a message is sent with a statement, and the context in it as JSON."""
 
 
 def install_on_connection(
@@ -95,11 +97,11 @@ class ContextSender:
             plan = self._plan(scope, sql, context["connection"], context["cursor"].cursor)
         if plan is None:
             return execute(sql, params, many, context)
-        if drivers.can_share_round_trip(context["cursor"].cursor, params, many):
+        if not is_psycopg3 or drivers.can_share_round_trip(context["cursor"].cursor, params, many):
             return _execute_with_message(plan, execute, params, many, context)
-        prepared, message = plan
+        prepared, carried = plan
         with _transaction(context["connection"], context["cursor"].cursor):
-            _send_alone(context["connection"], message)
+            _send_alone(context["connection"], prepared.message(carried))
             return _execute_after_message(prepared.sql, execute, params, many, context)
 
     __call__ = send
@@ -119,7 +121,9 @@ class ContextSender:
         try:
             text = sql if isinstance(sql, str) else drivers.statement_text(sql, cursor)
             version = self._server_version or self._find_version(connection)
-            prepared = prepare(text, version) if text and version else None
+            if not text or not version:
+                return None
+            prepared = (prepare_again if len(text) <= MAX_CACHED_LENGTH else prepare)(text, version)
             # A broken transaction refuses the statement, with its own error; a cursor with a name only reads.
             if prepared is None or connection.needs_rollback or getattr(cursor, "name", None) is not None:
                 return None
@@ -129,9 +133,9 @@ class ContextSender:
                 return None
             if prepared.write.may_commit and not drivers.is_in_transaction(connection):
                 return None
-            message = build_message(scope, prepared.end)
+            carried = context_text(scope)
             self._sent_in = transaction
-            return prepared, message
+            return prepared, carried
         except Exception as error:
             count_error(MESSAGE_FAILED, error)
             return None
@@ -149,24 +153,25 @@ def _sender_of(connection: BaseDatabaseWrapper) -> ContextSender | None:
 def _execute_with_message(
     plan: Plan, execute: Execute, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    (sql, write, _, version, start, placeholders, text), message = plan
+    prepared, carried = plan
     cursor = context["cursor"].cursor
     bound = None
-    if len(context["connection"].execute_wrappers) == 1:  # others would see one parameter more
-        bound = drivers.bind_message(message, params, placeholders, cursor)
-    if bound is None:
-        text = f"{NO_OTHER_CONTEXT}{sql[:start]}{emit(literal(message), version)}{sql[start:]}"
+    if prepared.placeholders >= 0 and len(context["connection"].execute_wrappers) == 1:  # others would see it
+        bound = drivers.bind_message(prepared.message(carried), params, prepared.placeholders, cursor)
+    text = prepared.with_parameter if bound else prepared.with_literal(carried)
     try:
         result = execute(text, bound or params, many, context)
     except DatabaseError as error:
+        message = prepared.message(carried)
         sent = drivers.parameter_literal(message, cursor) if bound else literal(message)
-        point_into_statement(error, _GUARD, Insertion(_GUARD.length + start, len(emit(sent, version))))
+        length = len(emit(sent, drivers.server_version(context["connection"])))
+        point_into_statement(error, _GUARD, Insertion(_GUARD.length + prepared.start, length))
         raise
     except ValueError as error:
-        if start == 0:
-            renumber_format_error(error, len(text) - len(sql))
+        if prepared.start == 0:
+            renumber_format_error(error, len(text) - len(prepared.sql))
         raise
-    drivers.drop_message_result(cursor, 0 if write.may_lead else write.before)
+    drivers.drop_message_result(cursor, 0 if prepared.start == 0 else prepared.write.before)
     return result
 
 
