@@ -20,8 +20,8 @@ class Prepared(NamedTuple):
     sql: the text. write: the first statement of it that writes. end: of the message, with the text in it.
     start: where in the text the message goes.
     before, after: what is sent before and behind a context that is part of the text.
-    placeholders: how many `%s` there are, if every `%` is one and the message may be one more before them, which
-        only psycopg 3 is for; else -1.
+    placeholders: how many `%s` there are, if every `%` is one and, as psycopg 3 likes, the message may be one
+        more before them; else -1.
     with_parameter: what is sent where the message is the first parameter.
     """
 
