@@ -86,13 +86,11 @@ def parameter_literal(message: str, cursor: Any) -> str:
 
 
 def drop_message_result(cursor: Any, index: int) -> None:
-    """Take the message's result out of those of the text; psycopg2 keeps only the last one anyway.
+    """Take the message's result out of those that psycopg 3 has for the text; psycopg2 keeps only the last.
 
-    index: its place among them. psycopg 3 offers to step over a result, not to remove it: should its list be
+    index: its place among them. The driver offers to step over a result, not to remove it: should its list be
     elsewhere one day, a message that comes first is still stepped over.
     """
-    if not is_psycopg3:
-        return
     if index == 0:
         cursor.nextset()
     results = getattr(cursor, "_results", ())

@@ -46,7 +46,8 @@ def build_message(scope: Scope | None, end: str = "}") -> str:
 
     end: as `end_of_message` gives it for the statement that follows.
     """
-    return join(context_text(scope), end)
+    text = context_text(scope)
+    return f"{text[:-1]}{'' if text == '{}' or end == '}' else ','}{end}"
 
 
 def context_text(scope: Scope | None) -> str:
@@ -60,12 +61,6 @@ def context_text(scope: Scope | None) -> str:
     except Exception as error:
         count_error(MESSAGE_FAILED, error)
         return encode({ERROR_KEY: type(error).__name__}, _limits().context_max_bytes)
-
-
-def join(context: str, end: str) -> str:
-    """Give a JSON object with one more member, or none, before its end; `end` may go on behind it."""
-    comma = "," if end[0] == '"' and context != "{}" else ""
-    return f"{context[:-1]}{comma}{end}"
 
 
 def end_of_message(sql: str) -> str:

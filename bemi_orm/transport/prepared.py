@@ -10,7 +10,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.dispatch import receiver
 
 from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, around_literal, emit, escape
-from bemi_orm.transport.message import end_of_message, join
+from bemi_orm.transport.message import end_of_message
 from bemi_orm.transport.statements import CACHE_SIZE, Write, find_write
 
 
@@ -18,6 +18,7 @@ class Prepared(NamedTuple):
     """How a message is sent with a statement that writes.
 
     sql: the text. write: the first statement of it that writes. end: of the message, with the text in it.
+    comma: what stands between a context and this end.
     start: where in the text the message goes.
     before, after: what is sent before and behind a context that is part of the text.
     placeholders: how many `%s` there are, if every `%` is one and, as psycopg 3 likes, the message may be one
@@ -28,6 +29,7 @@ class Prepared(NamedTuple):
     sql: str
     write: Write
     end: str
+    comma: str
     start: int
     before: str
     after: str
@@ -36,11 +38,11 @@ class Prepared(NamedTuple):
 
     def message(self, context: str) -> str:
         """Give the message as JSON. context: as `context_text` gives it."""
-        return join(context, self.end)
+        return f"{context[:-1]}{self.comma if context != '{}' else ''}{self.end}"
 
     def with_literal(self, context: str) -> str:
         """Give what is sent where the message is part of the text."""
-        return f"{self.before}{join(escape(context), self.after)}"
+        return f"{self.before}{escape(context[:-1])}{self.comma if context != '{}' else ''}{self.after}"
 
 
 def prepare(sql: str, server_version: int) -> Prepared | None:
@@ -55,6 +57,7 @@ def prepare(sql: str, server_version: int) -> Prepared | None:
         sql,
         write,
         end,
+        "" if end == "}" else ",",
         start,
         before=f"{NO_OTHER_CONTEXT}{sql[:start]}{opening}",
         after=f"{escape(end)}{closing}{sql[start:]}",

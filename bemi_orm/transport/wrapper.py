@@ -171,7 +171,8 @@ def _execute_with_message(
         if prepared.start == 0:
             renumber_format_error(error, len(text) - len(prepared.sql))
         raise
-    drivers.drop_message_result(cursor, 0 if prepared.start == 0 else prepared.write.before)
+    if is_psycopg3:
+        drivers.drop_message_result(cursor, 0 if prepared.start == 0 else prepared.write.before)
     return result
 
 
