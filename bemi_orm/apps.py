@@ -25,10 +25,10 @@ class BemiConfig(AppConfig):
     def ready(self) -> None:
         """Send contexts on every PostgreSQL connection from now on; register the checks."""
         from bemi_orm import accesschecks, checks  # noqa: F401  they register themselves
-        from bemi_orm.timetravel.guard import install_guard
+        from bemi_orm.timetravel.guard import install_wrapper
         from bemi_orm.transport.outside import install_outside_requests
 
-        connection_created.connect(install_guard, dispatch_uid="bemi_orm")
+        connection_created.connect(install_wrapper, dispatch_uid="bemi_orm")
         post_migrate.connect(publish_new_tables, sender=self, dispatch_uid="bemi_orm")
         install_outside_requests()
 

@@ -1,4 +1,4 @@
-"""Keeps present and past apart: an execute wrapper on every PostgreSQL connection."""
+"""Keeps present and past apart: in the execute wrapper of every PostgreSQL connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bemi_orm.timetravel.views import past_models, view_name
 from bemi_orm.transport.drivers import statement_text
 from bemi_orm.transport.statements import find_write
 from bemi_orm.transport.tokens import tokenize
-from bemi_orm.transport.wrapper import ContextSender, Execute, install_on_connection
+from bemi_orm.transport.wrapper import ContextSender, Execute, install
 
 _REFUSED: Final = "BEMI1"
 _READ_ONLY: Final = "25006"
@@ -41,13 +41,13 @@ _SETTINGS: Final = frozenset({"SEARCH_PATH", "SCHEMA", "BEMI_ORM"})
 _holders: dict[BaseDatabaseWrapper, Journey] = {}
 
 
-def install_guard(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
-    """Make a PostgreSQL connection send contexts, and guarded, once; a receiver of `connection_created`."""
-    install_on_connection(sender, connection, GuardedSender)
+def install_wrapper(sender: object, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    """Put the one wrapper on a PostgreSQL connection, once; a receiver of `connection_created`."""
+    install(connection, GuardedSender())
 
 
 class GuardedSender(ContextSender):
-    """The execute wrapper of a connection: one for both, as each costs every statement some microseconds."""
+    """The execute wrapper of a connection; one for guard and contexts, as each costs every statement time."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ def mend_held(connection: BaseDatabaseWrapper) -> None:
 
 
 def guard(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Run the statement if it is answered from the time that its caller is in; else raise."""
+    """Run the statement, while anybody is in the past, if its caller's time answers it; else raise."""
     journey = running_journey.get()
     holder = _holders.get(context["connection"])
     if journey is None and holder is None:

@@ -51,11 +51,10 @@ def is_in_pipeline(cursor: Any) -> bool:
 
 
 def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
-    """Tell whether the driver sends a text of two statements as it is.
+    """Tell whether psycopg 3 sends a text of two statements as it is, as psycopg2 always does.
 
-    psycopg2 always does; psycopg 3, which this is for, only in the simple query protocol: with client-side
-    binding, or without parameters and preparing, and outside of pipelines. Its `executemany` would return a
-    result per statement.
+    It does so only in the simple query protocol: with client-side binding, or without parameters and
+    preparing, and outside of pipelines. Its `executemany` would return a result per statement.
     """
     if many or cursor.connection.pgconn.pipeline_status:
         return False
@@ -65,7 +64,7 @@ def can_share_round_trip(cursor: Any, params: Any, many: bool) -> bool:
 
 
 def bind_message(message: str, params: Any, placeholders: int, cursor: Any) -> tuple[Any, ...] | None:
-    """Give the parameters with a message before them, None if it had better be part of the statement's text.
+    """Give psycopg 3's parameters with a message before them, None if it had better be part of the text.
 
     psycopg 3 remembers the last texts that it has searched for placeholders: a message within the text would
     make each a new one. Only where the parameters are surely as many as the placeholders, as the driver's
@@ -86,7 +85,7 @@ def parameter_literal(message: str, cursor: Any) -> str:
 
 
 def drop_message_result(cursor: Any, index: int) -> None:
-    """Take the message's result out of those that psycopg 3 has for the text; psycopg2 keeps only the last.
+    """Take the message's result out of those that psycopg 3 keeps of a text; psycopg2 keeps the last one.
 
     index: its place among them. The driver offers to step over a result, not to remove it: should its list be
     elsewhere one day, a message that comes first is still stepped over.

@@ -85,7 +85,7 @@ def encode_plain(context: Mapping[str, Any], max_bytes: int) -> str | None:
         pairs = [
             f"{encode_basestring_ascii(key)}:{_PLAIN[type(value)](value)}" for key, value in context.items()
         ]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):  # ValueError: a number of thousands of digits
         return None
     text = f"{{{','.join(pairs)}}}"
     if "'" in text or "%" in text or "*" in text or "--" in text or r"\u" in text or len(text) > max_bytes:

@@ -6,7 +6,6 @@ touching that one's parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -38,20 +37,11 @@ _MARK: Final = '"_bemi_'
 """Begins the keys that name what was altered, which is to be counted each time."""
 
 _UNCHANGING: Final = frozenset({str, int, float, bool, type(None), UUID, Decimal, datetime, date})
-"""Types whose values are what they were, as long as they are the same object."""
-
-
-def build_message(scope: Scope | None, end: str = "}") -> str:
-    """Give the scope's context as JSON; never raises.
-
-    end: as `end_of_message` gives it for the statement that follows.
-    """
-    text = context_text(scope)
-    return f"{text[:-1]}{'' if text == '{}' or end == '}' else ','}{end}"
+"""Types whose values are what they were, as long as they are the same object; `encode_plain` takes fewer."""
 
 
 def context_text(scope: Scope | None) -> str:
-    """Give the scope's context as a JSON object, of which the rest of a message may be part; never raises."""
+    """Give the scope's context as a JSON object; never raises. By itself it is a message, without SQL."""
     if scope is None:
         return "{}"
     try:
@@ -98,7 +88,7 @@ def _forget_limits(**kwargs: object) -> None:
     _limits.cache_clear()
 
 
-def _encode(scope: Scope, context: Mapping[str, Any]) -> str:
+def _encode(scope: Scope, context: dict[str, Any]) -> str:
     """Encode a context, and keep it for all writes that find the same plain values in the scope."""
     sent = _without_sql_key(context) if SQL_KEY in context else context
     text = encode_plain(sent, _limits().context_max_bytes)
@@ -110,15 +100,13 @@ def _encode(scope: Scope, context: Mapping[str, Any]) -> str:
     return text
 
 
-def _without_sql_key(context: Mapping[str, Any]) -> dict[str, Any]:
+def _without_sql_key(context: dict[str, Any]) -> dict[str, Any]:
     name = USER_SQL_KEY
     while name in context:
         name = f"_{name}"
     return {name if key == SQL_KEY else key: value for key, value in context.items()}
 
 
-def _is_same(context: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _is_same(context: dict[str, Any], other: dict[str, Any]) -> bool:
     """Compare by identity, as True is 1 and 1.0 to Python."""
-    return context is other or (
-        list(context) == list(other) and all(map(is_, context.values(), other.values()))
-    )
+    return list(context) == list(other) and all(map(is_, context.values(), other.values()))

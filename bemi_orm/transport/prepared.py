@@ -20,9 +20,9 @@ class Prepared(NamedTuple):
     sql: the text. write: the first statement of it that writes. end: of the message, with the text in it.
     comma: what stands between a context and this end.
     start: where in the text the message goes.
-    before, after: what is sent before and behind a context that is part of the text.
-    placeholders: how many `%s` there are, if every `%` is one and, as psycopg 3 likes, the message may be one
-        more before them; else -1.
+    before, after: what is sent before and behind a context that is part of the text, but for `sql[start:]`.
+    placeholders: how many `%s` there are, if the message may be one more before them: with psycopg 3, which
+        remembers texts with placeholders, and where every `%` is one; else -1.
     with_parameter: what is sent where the message is the first parameter.
     """
 
@@ -38,11 +38,13 @@ class Prepared(NamedTuple):
 
     def message(self, context: str) -> str:
         """Give the message as JSON. context: as `context_text` gives it."""
-        return f"{context[:-1]}{self.comma if context != '{}' else ''}{self.end}"
+        comma = self.comma if context != "{}" else ""
+        return f"{context[:-1]}{comma}{self.end}"
 
     def with_literal(self, context: str) -> str:
         """Give what is sent where the message is part of the text."""
-        return f"{self.before}{escape(context[:-1])}{self.comma if context != '{}' else ''}{self.after}"
+        comma = self.comma if context != "{}" else ""
+        return f"{self.before}{escape(context[:-1])}{comma}{self.after}{self.sql[self.start :]}"
 
 
 def prepare(sql: str, server_version: int) -> Prepared | None:
@@ -60,7 +62,7 @@ def prepare(sql: str, server_version: int) -> Prepared | None:
         "" if end == "}" else ",",
         start,
         before=f"{NO_OTHER_CONTEXT}{sql[:start]}{opening}",
-        after=f"{escape(end)}{closing}{sql[start:]}",
+        after=f"{escape(end)}{closing}",
         placeholders=sql.count("%s") if can_be_parameter else -1,
         with_parameter=f"{NO_OTHER_CONTEXT}{emit(PARAMETER, server_version)}{sql}"
         if can_be_parameter
@@ -68,10 +70,10 @@ def prepare(sql: str, server_version: int) -> Prepared | None:
     )
 
 
-prepare_again: Final = lru_cache(maxsize=CACHE_SIZE)(prepare)
-"""The same for a text of at most `MAX_CACHED_LENGTH` characters, which is remembered."""
+prepare_cached: Final = lru_cache(maxsize=CACHE_SIZE)(prepare)
+"""The same, for texts of at most `MAX_CACHED_LENGTH` characters, as each is kept some times over."""
 
 
 @receiver(setting_changed)
 def _forget(**kwargs: object) -> None:
-    prepare_again.cache_clear()
+    prepare_cached.cache_clear()

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -25,7 +25,7 @@ ContextSource: TypeAlias = Callable[[], Mapping[str, Any]]
 """Gives the keys that a request adds; must not raise."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class Scope:
     """What writes carry from here on; never changed, and not `frozen` as that would make it slow to create.
 
@@ -40,16 +40,12 @@ class Scope:
     source: ContextSource | None = None
     outer: Scope | None = None
     owner: context | None = None
-    kept: tuple[Mapping[str, Any], str] | None = field(default=None, init=False)
+    kept: tuple[dict[str, Any], str] | None = field(default=None, init=False)
 
-    def resolve(self) -> Mapping[str, Any]:
-        """Give the whole context: `data` itself if there is nothing else in it.
-
-        The ids of tracing give way to keys of the project.
-        """
+    def resolve(self) -> dict[str, Any]:
+        """Give the whole context as a new dict; the ids of tracing give way to keys of the project."""
         own = {**self.source(), **self.data} if self.source else self.data
-        ids = tracing_ids()
-        return {**ids, **own} if ids else own
+        return {**tracing_ids(), **own}
 
 
 _running: ContextVar[Scope | None] = ContextVar("bemi_orm_scope", default=None)
@@ -71,14 +67,13 @@ def current_context() -> dict[str, Any]:
     Inside a request this calls `BEMI_CONTEXT_FUNCTION` unless a write has done so already.
     """
     scope = _running.get()
-    return dict(scope.resolve()) if scope else {}
+    return scope.resolve() if scope else {}
 
 
 def replace_context(data: Mapping[str, Any]) -> Token[Scope | None]:
     """Let the running scope carry these keys alone, to its end; returns what `restore_scope` takes."""
     running = _running.get()
-    scope = Scope(dict(data), None, running.outer, running.owner) if running else Scope(dict(data))
-    return _running.set(scope)
+    return _running.set(replace(running, data=data, source=None) if running else Scope(data))
 
 
 def restore_scope(token: Token[Scope | None]) -> None:
@@ -86,7 +81,7 @@ def restore_scope(token: Token[Scope | None]) -> None:
     _running.reset(token)
 
 
-class context(Scope):  # noqa: N801 - used as a statement, as are contextlib's own
+class context:  # noqa: N801 - used as a statement, as are contextlib's own
     """Add keys to the context of every write that follows.
 
         with context(job="import"): ...           # also `async with`
@@ -99,34 +94,32 @@ class context(Scope):  # noqa: N801 - used as a statement, as are contextlib's o
     data: JSON values; what JSON cannot hold becomes text (see `bemi_orm.transport.encoding`).
     """
 
-    __slots__ = ("_before", "_own")
-
     def __init__(self, /, **data: Any) -> None:
-        # A scope itself, that of a plain call.
-        self._own = self.data = data
-        self.source = self.outer = self.owner = self.kept = None
+        self._data = data
         self._before = running = _running.get()
-        if running is not None:
-            self.data = {**running.data, **data}
-            self.source, self.outer, self.owner = running.source, running.outer, running.owner
-        _running.set(self)
+        self._merged = (
+            Scope({**running.data, **data}, running.source, running.outer, running.owner)
+            if running
+            else Scope(data)
+        )
+        _running.set(self._merged)
 
     def _undo_plain_call(self) -> None:
         """Creation cannot know that `with` or a function follows: take its merge back, where it still runs.
 
         That may be several threads and tasks, as each starts with the scope of what makes it.
         """
-        if _running.get() is self:
+        if _running.get() is self._merged:
             _running.set(self._before)
 
     def _inner_scope(self, running: Scope | None) -> Scope:
         if running is None:
-            return Scope(self._own, None, None, self)
-        return Scope({**running.data, **self._own}, running.source, running, self)
+            return Scope(self._data, None, None, self)
+        return Scope({**running.data, **self._data}, running.source, running, self)
 
     def __enter__(self) -> context:
         running = _running.get()  # as in `_undo_plain_call`, at once
-        _running.set(self._inner_scope(self._before if running is self else running))
+        _running.set(self._inner_scope(self._before if running is self._merged else running))
         return self
 
     def __exit__(self, *error: object) -> None:

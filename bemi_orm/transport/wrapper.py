@@ -21,12 +21,12 @@ from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport import drivers
 from bemi_orm.transport.building import protect, savepoints_of_building
 from bemi_orm.transport.counters import MESSAGE_FAILED, count_error
-from bemi_orm.transport.emission import NO_OTHER_CONTEXT, emit, literal, without_message
-from bemi_orm.transport.message import build_message, context_text
+from bemi_orm.transport.emission import NO_OTHER_CONTEXT, PARAMETER, emit, literal, without_message
+from bemi_orm.transport.message import context_text
 from bemi_orm.transport.positions import Insertion, point_into_statement, renumber_format_error
-from bemi_orm.transport.prepared import Prepared, prepare, prepare_again
+from bemi_orm.transport.prepared import Prepared, prepare, prepare_cached
 from bemi_orm.transport.scope import Scope, running_scope
-from bemi_orm.transport.statements import MAX_CACHED_LENGTH
+from bemi_orm.transport.statements import MAX_CACHED_LENGTH, find_write
 
 _GUARD: Final = Insertion(0, len(NO_OTHER_CONTEXT))
 
@@ -35,19 +35,13 @@ Plan: TypeAlias = tuple[Prepared, str]
 """How a message is sent with a statement, and the context in it as JSON."""
 
 
-def install_on_connection(
-    sender: object, connection: BaseDatabaseWrapper, kind: type[ContextSender] | None = None, **kwargs: object
-) -> None:
-    """Make a PostgreSQL connection send contexts, once; a receiver of `connection_created`.
-
-    kind: the class of the wrapper.
-    """
+def install(connection: BaseDatabaseWrapper, wrapper: ContextSender) -> None:
+    """Make a PostgreSQL connection send contexts, once, or note that its session is a new one."""
     if connection.vendor != "postgresql":
         return
     if sender := _sender_of(connection):
         sender.note_new_session()
         return
-    wrapper = (kind or ContextSender)()
     connection.execute_wrappers.insert(0, wrapper)  # the end is popped by `execute_wrapper()`
     _show_statements_without_message(connection)
 
@@ -69,7 +63,7 @@ def emit_context(using: str | None = None) -> None:
         raise ConfigurationError(
             "emit_context() explains the writes of a transaction: call it inside atomic()."
         )
-    message = build_message(running_scope())
+    message = context_text(running_scope())
     connection.validate_no_broken_transaction()
     _send_alone(connection, message)
     if sender := _sender_of(connection):
@@ -77,7 +71,7 @@ def emit_context(using: str | None = None) -> None:
 
 
 class ContextSender:
-    """The execute wrapper of one connection."""
+    """The execute wrapper of one connection, in the present; `bemi_orm.timetravel.guard` adds the past."""
 
     __slots__ = ("_sent_in", "_server_version")
 
@@ -86,6 +80,10 @@ class ContextSender:
         # 0: not known yet, or a standby, which refuses the statement by itself; a primary stays one, to the
         # session's end
         self._server_version = 0
+
+    def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        """Run the statement as Django asks for it."""
+        return self.send(execute, sql, params, many, context)
 
     def send(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run the statement once, with the context if it writes; its errors and results are its own."""
@@ -104,8 +102,6 @@ class ContextSender:
             _send_alone(context["connection"], prepared.message(carried))
             return _execute_after_message(prepared.sql, execute, params, many, context)
 
-    __call__ = send
-
     def note_new_session(self) -> None:
         """Forget what was true of the session before."""
         self._server_version = 0
@@ -120,10 +116,9 @@ class ContextSender:
         """Decide what to send; whatever fails here leaves the statement as it is."""
         try:
             text = sql if isinstance(sql, str) else drivers.statement_text(sql, cursor)
-            version = self._server_version or self._find_version(connection)
-            if not text or not version:
+            if not text or not (version := self._server_version or self._find_version(text, connection)):
                 return None
-            prepared = (prepare_again if len(text) <= MAX_CACHED_LENGTH else prepare)(text, version)
+            prepared = (prepare_cached if len(text) <= MAX_CACHED_LENGTH else prepare)(text, version)
             # A broken transaction refuses the statement, with its own error; a cursor with a name only reads.
             if prepared is None or connection.needs_rollback or getattr(cursor, "name", None) is not None:
                 return None
@@ -140,8 +135,8 @@ class ContextSender:
             count_error(MESSAGE_FAILED, error)
             return None
 
-    def _find_version(self, connection: BaseDatabaseWrapper) -> int:
-        if not drivers.is_on_standby(connection):
+    def _find_version(self, text: str, connection: BaseDatabaseWrapper) -> int:
+        if find_write(text) is not None and not drivers.is_on_standby(connection):
             self._server_version = drivers.server_version(connection)
         return self._server_version
 
@@ -156,15 +151,16 @@ def _execute_with_message(
     prepared, carried = plan
     cursor = context["cursor"].cursor
     bound = None
-    if prepared.placeholders >= 0 and len(context["connection"].execute_wrappers) == 1:  # others would see it
+    # A wrapper of the project's own would see one parameter more.
+    if prepared.placeholders >= 0 and len(context["connection"].execute_wrappers) == 1:
         bound = drivers.bind_message(prepared.message(carried), params, prepared.placeholders, cursor)
     text = prepared.with_parameter if bound else prepared.with_literal(carried)
     try:
         result = execute(text, bound or params, many, context)
     except DatabaseError as error:
-        message = prepared.message(carried)
-        sent = drivers.parameter_literal(message, cursor) if bound else literal(message)
-        length = len(emit(sent, drivers.server_version(context["connection"])))
+        length = len(text) - len(prepared.sql) - _GUARD.length
+        if bound:
+            length += len(drivers.parameter_literal(prepared.message(carried), cursor)) - len(PARAMETER)
         point_into_statement(error, _GUARD, Insertion(_GUARD.length + prepared.start, length))
         raise
     except ValueError as error:

@@ -24,8 +24,8 @@ USE_TZ = False
 if os.environ["BEMI_TEST_SENDS_CONTEXT"] == "1":
     from django.db.backends.signals import connection_created
 
+    from bemi_orm.timetravel.guard import install_wrapper
     from bemi_orm.transport.scope import context
-    from bemi_orm.transport.wrapper import install_on_connection
 
-    connection_created.connect(install_on_connection)
+    connection_created.connect(install_wrapper)
     context(user_id=1, path="/é'%s%/*-- \\")

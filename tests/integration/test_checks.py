@@ -10,7 +10,8 @@ from bemi_orm.conf import KNOWN_NAMES, find_fault
 from bemi_orm.conf import settings as bemi_settings
 from bemi_orm.exceptions import ConfigurationError
 from bemi_orm.transport.counters import reset
-from bemi_orm.transport.message import build_message, end_of_message
+from bemi_orm.transport.message import context_text
+from bemi_orm.transport.prepared import prepare
 from bemi_orm.transport.scope import Scope
 from tests.integration.test_migrations import foreign_table, migrate  # noqa: F401  a fixture
 
@@ -110,9 +111,8 @@ def test_the_default_of_a_setting_has_its_own_type(name):
 def test_a_setting_of_a_wrong_type_costs_no_context(settings, caplog):
     reset()
     settings.BEMI_SQL_MAX_LENGTH = "2000"
-    assert '{"user_id":1,"SQL":"UPDATE t"}' in build_message(
-        Scope({"user_id": 1}), end_of_message("UPDATE t")
-    )
+    message = prepare("UPDATE t", 150_000).message(context_text(Scope({"user_id": 1})))
+    assert message == '{"user_id":1,"SQL":"UPDATE t"}'
     assert "run manage.py check" in caplog.text
 
 

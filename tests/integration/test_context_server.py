@@ -12,12 +12,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bemi_orm.demo.postgres import EmbeddedPostgres
+from bemi_orm.timetravel.guard import install_wrapper
 from bemi_orm.transport import counters
 from bemi_orm.transport.emission import literal
-from bemi_orm.transport.message import build_message, end_of_message
+from bemi_orm.transport.message import context_text
+from bemi_orm.transport.prepared import prepare
 from bemi_orm.transport.scope import Scope, context
 from bemi_orm.transport.statements import find_write
-from bemi_orm.transport.wrapper import install_on_connection
 
 LENIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES = st.recursive(
@@ -46,7 +47,8 @@ def _fresh_counters():
 @LENIENT
 @given(data=st.dictionaries(st.text(st.characters()), VALUES))
 def test_a4_jsonb_takes_every_context(cursor, standard, data):
-    message = build_message(Scope(data), end_of_message("UPDATE t SET a = '%s' -- \\"))
+    prepared = prepare("UPDATE t SET a = '%s' -- \\", 150_000)
+    message = prepared.message(context_text(Scope(data)))
     if cursor.connection.info.server_version < 190000:
         cursor.execute(f"SET standard_conforming_strings = {standard}")
     cursor.execute(f"SELECT ({literal(message)})::jsonb::text")
@@ -130,7 +132,7 @@ def test_a_standby_refuses_the_statement_not_the_message():
         server.start()
         connection = connections["default"].copy()
         connection.settings_dict.update(HOST="127.0.0.1", PORT=server.port, NAME="postgres")
-        install_on_connection(None, connection)
+        install_wrapper(None, connection)
         try:
             refused = pytest.raises(InternalError, match="CREATE TABLE AS in a read-only transaction")
             with context(user=1), connection.cursor() as cursor, refused:

@@ -8,14 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bemi_orm.transport.emission import emit, literal
-from bemi_orm.transport.message import build_message
+from bemi_orm.transport.message import context_text
 from bemi_orm.transport.scope import Scope, context
 from tests.integration.context_log import ContextLog
 from tests.todos.models import Everything, Todo, TodoList
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MESSAGE = emit(literal(build_message(Scope({"user": "CEO"}))), 150_000)
+MESSAGE = emit(literal(context_text(Scope({"user": "CEO"}))), 150_000)
 ATTACKS = [
     '/*Bemi {"user":"CEO"} Bemi*/',
     'x /*Bemi /*Bemi {"user":"CEO"} Bemi*/ Bemi*/',

@@ -9,8 +9,9 @@ from django.db.backends.postgresql.psycopg_any import errors, is_psycopg3, sql
 from django.test.utils import CaptureQueriesContext
 
 from bemi_orm.exceptions import ConfigurationError
+from bemi_orm.timetravel.guard import GuardedSender, install_wrapper
 from bemi_orm.transport.scope import context, source_scope
-from bemi_orm.transport.wrapper import ContextSender, emit_context, install_on_connection
+from bemi_orm.transport.wrapper import emit_context
 from tests.integration.context_log import ContextLog
 from tests.todos.models import Tag, Todo, TodoList
 
@@ -453,6 +454,26 @@ def test_a_bad_placeholder_is_where_it_is():
         assert message() == expected
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_an_error_is_the_projects_own_though_a_wrapper_of_its_closes_the_connection(closes):
+    def close(run, *arguments):
+        try:
+            return run(*arguments)
+        except DatabaseError:
+            if closes:
+                connection.close()
+            raise
+
+    def failing():
+        with connection.execute_wrapper(close), pytest.raises(IntegrityError) as caught:
+            execute("INSERT INTO todos_tag VALUES (NULL)")
+        return str(caught.value)
+
+    expected = failing()
+    with context(user=1):
+        assert failing() == expected
+
+
 def test_queries_show_the_users_statement():
     with context(user=1), CaptureQueriesContext(connection) as captured:
         Tag.objects.create(code="a")
@@ -472,9 +493,9 @@ def test_installed_once_and_below_wrappers_of_others():
     fresh = connection.copy()
     try:
         with fresh.execute_wrapper(other):
-            install_on_connection(None, fresh)
-            install_on_connection(None, fresh)
-        assert [type(wrapper) for wrapper in fresh.execute_wrappers] == [ContextSender]
+            install_wrapper(None, fresh)
+            install_wrapper(None, fresh)
+        assert [type(wrapper) for wrapper in fresh.execute_wrappers] == [GuardedSender]
     finally:
         fresh.close()
 

@@ -21,7 +21,8 @@ from bemi_orm.stitching import read_context
 from bemi_orm.transport import counters, message
 from bemi_orm.transport.emission import emit, literal, without_message
 from bemi_orm.transport.encoding import encode, encode_plain
-from bemi_orm.transport.message import build_message, end_of_message
+from bemi_orm.transport.message import context_text
+from bemi_orm.transport.prepared import prepare
 from bemi_orm.transport.scope import Scope
 
 LIMIT = 65_536
@@ -50,6 +51,10 @@ class Unprintable:
 class Printable:
     def __str__(self):
         return "as text"
+
+
+def message_of(scope, sql):
+    return prepare(sql, 150_000).message(context_text(scope))
 
 
 def decoded(context, limit=LIMIT):
@@ -195,37 +200,35 @@ def test_a15_logged_once_per_place_and_counted_always(caplog):
 
 
 def test_a20_the_key_sql_is_reserved():
-    found = json.loads(build_message(Scope({"SQL": "mine", "a": 1}), end_of_message("UPDATE t")))
+    found = json.loads(message_of(Scope({"SQL": "mine", "a": 1}), "UPDATE t"))
     assert found == {"a": 1, "_SQL": "mine", "SQL": "UPDATE t"}
-    found = json.loads(build_message(Scope({"SQL": "mine", "_SQL": "too"}), end_of_message("UPDATE t")))
+    found = json.loads(message_of(Scope({"SQL": "mine", "_SQL": "too"}), "UPDATE t"))
     assert found == {"_SQL": "too", "__SQL": "mine", "SQL": "UPDATE t"}
 
 
 def test_sql_is_cut_to_its_limit(settings):
     settings.BEMI_SQL_MAX_LENGTH = 10
-    assert json.loads(build_message(None, end_of_message("UPDATE t SET a = 1"))) == {"SQL": "UPDATE t \u2026"}
+    assert json.loads(message_of(None, "UPDATE t SET a = 1")) == {"SQL": "UPDATE t \u2026"}
 
 
 def test_a20_sql_is_optional(settings):
     settings.BEMI_CAPTURE_SQL = False
-    assert json.loads(build_message(Scope({"a": 1}), end_of_message("UPDATE t"))) == {"a": 1}
-    assert json.loads(build_message(None, end_of_message("UPDATE t"))) == {}
+    assert json.loads(message_of(Scope({"a": 1}), "UPDATE t")) == {"a": 1}
+    assert json.loads(message_of(None, "UPDATE t")) == {}
 
 
 def test_a16_whatever_fails_leaves_a_message():
     def source():
         raise LookupError("secret")
 
-    found = json.loads(build_message(Scope({"a": 1}, source), end_of_message("UPDATE t")))
+    found = json.loads(message_of(Scope({"a": 1}, source), "UPDATE t"))
     assert found == {"_bemi_error": "LookupError", "SQL": "UPDATE t"}
     assert counters.counts() == {counters.MESSAGE_FAILED: 1}
 
 
 @pytest.mark.parametrize("server_version", [150_000, 170_000])
 def test_the_statement_is_shown_without_its_message(server_version):
-    message = emit(
-        literal(build_message(Scope({"a": "') WHERE"}), end_of_message("UPDATE t"))), server_version
-    )
+    message = emit(literal(message_of(Scope({"a": "') WHERE"}), "UPDATE t")), server_version)
     assert without_message(f"BEGIN; {message}UPDATE t") == "BEGIN; UPDATE t"
     assert without_message("UPDATE t") == "UPDATE t"
 
@@ -249,10 +252,17 @@ def test_other_values_are_left_to_the_encoder(value):
     assert json.loads(encode({"a": 1, "b": value}, LIMIT)) == {"a": 1, "b": value}
 
 
+def test_a_number_too_long_to_print_costs_only_its_key():
+    assert json.loads(context_text(Scope({"user": 1, "n": 10**5000}))) == {
+        "user": 1,
+        "n": "[int: ValueError]",
+    }
+
+
 def test_what_is_altered_is_counted_each_time():
     scope = Scope({"a": "x" * 100_000})
     for _ in range(3):
-        build_message(scope)
+        context_text(scope)
     assert counters.counts() == {counters.TRUNCATED: 3}
 
 
@@ -264,8 +274,8 @@ def test_the_limit_is_that_of_what_is_sent(value):
 
 def test_no_setting_makes_a_message_that_the_worker_refuses(settings):
     settings.BEMI_CONTEXT_MAX_BYTES = settings.BEMI_SQL_MAX_LENGTH = 100_000_000
-    text = build_message(
-        Scope({"user": 1, "a": "'" * 400_000, "b": "x" * 2_000_000}), end_of_message("🦉" * 1_000_000)
+    text = message_of(
+        Scope({"user": 1, "a": "'" * 400_000, "b": "x" * 2_000_000}), "CALL " + "🦉" * 1_000_000
     )
     assert json.loads(read_context(text.encode(), "utf-8"))["user"] == 1
 
@@ -273,7 +283,7 @@ def test_no_setting_makes_a_message_that_the_worker_refuses(settings):
 @pytest.mark.parametrize("depth", [70, 600])
 def test_a_client_cannot_hide_by_nesting(depth):
     body = json.loads("[" * depth + "]" * depth)
-    text = build_message(Scope({"user": 1, "body": body}))
+    text = context_text(Scope({"user": 1, "body": body}))
     assert json.loads(read_context(text.encode(), "utf-8"))["user"] == 1
     assert "[too deep]" in text
 
@@ -309,7 +319,7 @@ def test_threads_that_share_a_scope_never_mix():
     def write(value):
         ids.value = value
         for _ in range(20_000):
-            if json.loads(build_message(scope)) != {"id": value}:
+            if json.loads(context_text(scope)) != {"id": value}:
                 wrong.append(value)
 
     before = sys.getswitchinterval()
@@ -330,21 +340,21 @@ def test_a_context_is_encoded_once_while_it_is_the_same(monkeypatch):
     monkeypatch.setattr(message, "encode_plain", lambda *given: calls.append(given) or encode_plain(*given))
     words, number = ["a"], [1]
     plain = Scope({"a": "b"}, lambda: {"n": number[0]})
-    assert [json.loads(build_message(plain))["n"] for _ in range(3)] == [1, 1, 1]
+    assert [json.loads(context_text(plain))["n"] for _ in range(3)] == [1, 1, 1]
     own = Scope({"at": uuid.UUID(int=1)})
-    assert len({build_message(own) for _ in range(3)}) == 1
+    assert len({context_text(own) for _ in range(3)}) == 1
     assert len(calls) == 2
     number[0] = True
-    assert json.loads(build_message(plain))["n"] is True
+    assert json.loads(context_text(plain))["n"] is True
     nested = Scope({"words": words})
-    assert json.loads(build_message(nested)) == {"words": ["a"]}
+    assert json.loads(context_text(nested)) == {"words": ["a"]}
     words.append("b")
-    assert json.loads(build_message(nested)) == {"words": ["a", "b"]}
+    assert json.loads(context_text(nested)) == {"words": ["a", "b"]}
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.floats() | st.lists(st.text())))
 def test_a4_no_value_leaves_the_literal(data):
-    message = build_message(Scope({"a": data}))
+    message = context_text(Scope({"a": data}))
     assert literal(message).count("'") == 2
     for sign in ("%", "*", "--"):
         assert sign not in message

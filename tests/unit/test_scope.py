@@ -77,6 +77,19 @@ def test_plain_call_merges_to_the_end_of_the_scope():
         assert current_context() == {"user": 1, "team": "a"}
 
 
+def test_plain_calls_leave_nothing_behind():
+    class Value:
+        pass
+
+    with context():
+        first = Value()
+        context(value=first)
+        found = weakref.ref(first)
+        del first
+        context(value=Value())
+        assert found() is None
+
+
 def test_plain_call_outside_of_any_scope_starts_one():
     def script():
         context(command="import")
