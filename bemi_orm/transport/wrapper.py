@@ -168,7 +168,7 @@ def _execute_with_message(
             renumber_format_error(error, len(text) - len(prepared.sql))
         raise
     if is_psycopg3:
-        drivers.drop_message_result(cursor, 0 if prepared.start == 0 else prepared.write.before)
+        drivers.drop_message_result(cursor, 0 if prepared.write.may_lead else prepared.write.before)
     return result
 
 
